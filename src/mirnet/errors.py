@@ -1,0 +1,63 @@
+"""Every error that mirnet raises on purpose.
+
+    MirnetError
+    ├── ConfigError                  a network config breaks a rule (also a ValueError)
+    ├── RecipeError                  a training recipe breaks a rule (also a ValueError)
+    ├── CheckpointError              a weights file can't be used
+    │   ├── UnsafeCheckpointError    it is a pickle that holds code
+    │   └── UnknownWeightsError      no weights of that name are known
+    ├── PhotoError                   a photo can't be read, written or restored
+    ├── DataError                    a data folder is incomplete or inconsistent
+    ├── NonFiniteError               a computation left the finite numbers
+    ├── InsufficientMemoryError      the work would not fit in memory
+    └── MissingDependencyError       an optional package is not installed
+
+A message is one line that says what was wrong, where, and what to do instead.
+The command line prints it as it is and exits with a non-zero status.
+"""
+
+from __future__ import annotations
+
+
+class MirnetError(Exception):
+    """Base of all errors that mirnet raises on purpose."""
+
+
+class ConfigError(MirnetError, ValueError):
+    """A network config breaks a rule. The message names the field and the rule."""
+
+
+class RecipeError(MirnetError, ValueError):
+    """A training recipe breaks a rule. The message names the key and the rule."""
+
+
+class CheckpointError(MirnetError):
+    """A weights file can't be used. The message names the file and the fault."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """A weights file is a pickle that would run code when it is loaded."""
+
+
+class UnknownWeightsError(CheckpointError):
+    """No weights of that name are known. The message lists those that are."""
+
+
+class PhotoError(MirnetError):
+    """A photo can't be read, written or restored. The message names the file."""
+
+
+class DataError(MirnetError):
+    """A data folder is incomplete or inconsistent. The message names the folder."""
+
+
+class NonFiniteError(MirnetError):
+    """A computation gave NaN or infinity where only finite numbers make sense."""
+
+
+class InsufficientMemoryError(MirnetError):
+    """The work would need more memory than there is; nothing has been started."""
+
+
+class MissingDependencyError(MirnetError):
+    """An optional package is missing. The message says what to install."""
