@@ -1,0 +1,186 @@
+"""What a MIRNet-v2 network is made of: one frozen value, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self, get_args
+
+from mirnet.errors import ConfigError
+
+Fusion = Literal["skff", "sum", "concat"]
+Block = Literal["rcb", "rcb-no-transform", "resblock"]
+Residual = Literal["image", "features"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MIRNetV2Config:
+    """The choices of MIRNet-v2 (Sec. 3 and Tables 7, 8, 9, 11). The defaults are the paper's.
+
+    Attributes:
+        in_channels: channels of the input; 6 for the two views of a dual-pixel photo.
+        out_channels: channels of the output.
+        width: channels C of the full-resolution stream.
+        width_factor: how many times wider each stream is than the one above it.
+        streams: parallel resolutions in a multi-scale residual block, 1–3 (rows of Table 11).
+        columns: rounds of residual blocks and fusion in it, 1–3 (columns of Table 11).
+        groups: groups of the 3×3 convolutions, one number for each recursive residual group (RRG);
+            its length is the number of RRGs.
+        blocks: multi-scale residual blocks (MRB) in each RRG.
+        fusion: how streams are joined (Table 9): selective kernels, their sum, or a concatenation
+            followed by a 1×1 convolution.
+        block: the residual block on each stream (Table 8): the residual contextual block, the same
+            without the two 1×1 convolutions of its feature transform, or EDSR's residual block.
+            Table 7's "RCB off" is ``"resblock"``.
+        residual: what the network adds at its end: the input image, or the features of its first
+            convolution (when there is no image to add, as for dual-pixel deblurring).
+        skip_connections: ``False`` is Table 7's first column. We read it as all additions of a
+            block's input gone: those of RCB, MRB and RRG and the outer one, since the network of
+            that column scores below its own input.
+        intermediate_fusion: whether streams are fused after every column but the last. "Off" in
+            Table 7 is read as: the streams go on to the next column without any exchange.
+        final_fusion: whether streams are fused after the last column. "Off" is read as: the
+            full-resolution stream alone goes on to the block's last convolution.
+    """
+
+    in_channels: int = 3
+    out_channels: int = 3
+    width: int = 80
+    width_factor: float = 1.5
+    streams: int = 3
+    columns: int = 2
+    groups: tuple[int, ...] = (2, 2, 2, 2)
+    blocks: int = 2
+    fusion: Fusion = "skff"
+    block: Block = "rcb"
+    residual: Residual = "image"
+    skip_connections: bool = True
+    intermediate_fusion: bool = True
+    final_fusion: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every field. Raises ConfigError that names the field and the rule."""
+        object.__setattr__(self, "groups", _as_groups(self.groups))
+        for name in ("in_channels", "out_channels", "width", "blocks"):
+            _require_int(name, getattr(self, name), 1, None)
+        for name in ("streams", "columns"):
+            _require_int(name, getattr(self, name), 1, 3)
+        for name, kind in (("fusion", Fusion), ("block", Block), ("residual", Residual)):
+            _require_choice(name, getattr(self, name), get_args(kind))
+        for name in ("skip_connections", "intermediate_fusion", "final_fusion"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: must be true or false, got {getattr(self, name)!r}")
+        self._check_widths()
+        self._check_residual()
+        self._check_every_stream_is_used()
+
+    @classmethod
+    def released(cls) -> Self:
+        """The paper's network as its released weights have it: 1, 2, 4, 4 groups."""
+        return cls(groups=(1, 2, 4, 4))
+
+    @classmethod
+    def small(cls) -> Self:
+        """A network that a laptop likes: same blocks, an eleventh of the arithmetic."""
+        return cls(width=32, blocks=1)
+
+    @classmethod
+    def preset(cls, name: str) -> Self:
+        """The config of that name: ``paper``, ``released`` or ``small``."""
+        presets: dict[str, Callable[[], Self]]
+        presets = {"paper": cls, "released": cls.released, "small": cls.small}
+        if name not in presets:
+            raise ConfigError(f"preset: must be one of {', '.join(presets)}, got {name!r}")
+        return presets[name]()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The config with these fields; unknown ones are refused by name."""
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(
+                f"{unknown[0]}: no such field of a MIRNet-v2 config; it has {', '.join(known)}"
+            )
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, for JSON or TOML."""
+        return {**asdict(self), "groups": list(self.groups)}
+
+    def with_changes(self, **changes: Any) -> Self:
+        """The same config but for these fields, checked again."""
+        return replace(self, **changes)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each stream, from full resolution down: C, 1.5C, 2.25C in the paper."""
+        return tuple(round(self.width * self.width_factor**i) for i in range(self.streams))
+
+    @property
+    def multiple(self) -> int:
+        """Height and width inside the network are multiples of this."""
+        return int(2 ** (self.streams - 1))
+
+    def fuses_after(self, column: int) -> bool:
+        """Whether streams are fused after this column, counted from 0."""
+        last = column == self.columns - 1
+        return self.streams > 1 and (self.final_fusion if last else self.intermediate_fusion)
+
+    def _check_widths(self) -> None:
+        if not isinstance(self.width_factor, int | float) or not self.width_factor >= 1:
+            raise ConfigError(f"width_factor: must be a number ≥ 1, got {self.width_factor!r}")
+        for i, width in enumerate(self.widths):
+            exact = self.width * self.width_factor**i
+            if width != exact:
+                raise ConfigError(
+                    f"width: stream {i} would have {exact:g} channels; choose a width whose "
+                    f"products with width_factor {self.width_factor:g} are whole numbers"
+                )
+        for groups in self.groups:
+            for i, width in enumerate(self.widths):
+                if width % groups:
+                    raise ConfigError(
+                        f"groups: {groups} does not divide the {width} channels of stream {i}"
+                    )
+
+    def _check_residual(self) -> None:
+        additive = self.residual == "image" and self.skip_connections
+        if additive and self.in_channels != self.out_channels:
+            raise ConfigError(
+                f'residual: "image" adds the input to the output, but in_channels is '
+                f"{self.in_channels} and out_channels {self.out_channels}; "
+                'use residual="features"'
+            )
+
+    def _check_every_stream_is_used(self) -> None:
+        exchanged = any(self.fuses_after(column) for column in range(self.columns))
+        if self.streams > 1 and not exchanged:
+            raise ConfigError(
+                "final_fusion: the lower streams would never reach the output; keep final_fusion, "
+                "or intermediate_fusion with at least 2 columns, or set streams=1"
+            )
+
+
+def _as_groups(groups: Any) -> tuple[int, ...]:
+    if not isinstance(groups, tuple | list) or not groups:
+        raise ConfigError(
+            f"groups: must be a list with one number for each RRG, such as [2, 2, 2, 2], "
+            f"got {groups!r}"
+        )
+    for value in groups:
+        _require_int("groups", value, 1, None)
+    return tuple(groups)
+
+
+def _require_int(name: str, value: Any, low: int, high: int | None) -> None:
+    rule = f"≥ {low}" if high is None else f"from {low} to {high}"
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        raise ConfigError(f"{name}: must be a whole number {rule}, got {value!r}")
+
+
+def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        listed = ", ".join(f'"{choice}"' for choice in choices)
+        raise ConfigError(f"{name}: must be one of {listed}, got {value!r}")
