@@ -1,0 +1,112 @@
+"""A photo in memory: upright pixels, alpha and metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mirnet.imaging.metadata import Metadata
+from mirnet.imaging.quantize import quantize, to_float
+
+AnyArray = NDArray[Any]
+Depth = Literal["8", "16", "float"]
+
+DEPTHS: dict[np.dtype[Any], Depth] = {
+    np.dtype(np.uint8): "8",
+    np.dtype(np.uint16): "16",
+    np.dtype(np.float32): "float",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoHeader:
+    """What is known of a photo file before its pixels are decoded."""
+
+    height: int
+    """Rows of the upright photo, that is, after its EXIF orientation was applied."""
+    width: int
+    channels: int
+    """1 (grey) or 3 (RGB); alpha is not counted."""
+    depth: Depth
+    has_alpha: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Photo:
+    """An upright photo. Pixel values are in the colours of ``metadata.icc``, never converted.
+
+    Raises ValueError if the arrays don't have the shapes and types below.
+    """
+
+    pixels: AnyArray
+    """``(H, W, 3)`` RGB or ``(H, W, 1)`` grey; uint8, uint16, or float32 in [0, 1]."""
+    alpha: AnyArray | None = None
+    """``(H, W)`` in the dtype of the pixels, carried through untouched."""
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def __post_init__(self) -> None:
+        """Check shapes and types."""
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise ValueError(f"pixels: must be (H, W, 1) or (H, W, 3) and not empty, got {shape}")
+        if dtype not in DEPTHS:
+            raise ValueError(f"pixels: must be uint8, uint16 or float32, got {dtype}")
+        if self.alpha is None:
+            return
+        if self.alpha.shape != shape[:2] or self.alpha.dtype != dtype:
+            raise ValueError(
+                f"alpha: must be {dtype} {shape[:2]} like the pixels, "
+                f"got {self.alpha.dtype} {self.alpha.shape}"
+            )
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether there is one channel instead of three."""
+        return bool(self.pixels.shape[2] == 1)
+
+    @property
+    def depth(self) -> Depth:
+        """Bits per channel, or ``float``."""
+        return DEPTHS[self.pixels.dtype]
+
+    def with_pixels(self, pixels: AnyArray) -> Self:
+        """This photo with other pixels, and its own alpha and metadata.
+
+        Args:
+            pixels: ``(H, W, C)`` with the channels of this photo. If they have another dtype,
+                alpha is converted to it. Another size needs a photo without alpha.
+
+        Raises:
+            ValueError: the channels differ, the size differs from that of the alpha, or the dtype
+                is none of a photo's.
+        """
+        if pixels.ndim != 3 or pixels.shape[2] != self.pixels.shape[2]:
+            raise ValueError(
+                f"pixels: must be (H, W, {self.pixels.shape[2]}) as in this photo, "
+                f"got {pixels.shape}"
+            )
+        if self.alpha is not None and pixels.shape[:2] != self.alpha.shape:
+            raise ValueError(
+                f"pixels: are {pixels.shape[:2]} but alpha is {self.alpha.shape}; resize alpha "
+                "too and give both to dataclasses.replace, or set alpha to None first"
+            )
+        return replace(self, pixels=pixels, alpha=_converted(self.alpha, pixels.dtype))
+
+
+def _converted(alpha: AnyArray | None, dtype: DTypeLike) -> AnyArray | None:
+    if alpha is None or alpha.dtype == dtype:
+        return alpha
+    return quantize(to_float(alpha), dtype)
