@@ -1,0 +1,1 @@
+"""Weights files: one file rebuilds its model."""

@@ -1,0 +1,85 @@
+"""Weights known by name: which file, and how to tell that it is the right one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirnet.errors import CheckpointError, UnknownWeightsError
+
+PACKAGED = Path(__file__).parent.parent / "weights"
+"""The folder of the package that holds weights and their model cards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Weights that ship with mirnet.
+
+    Attributes:
+        name: what users type; ``NAME.safetensors`` and its model card ``NAME.md`` lie in the
+            package.
+        task: the name of the task that they are for.
+        sha256: of the file.
+        summary: what they are good for, in one line.
+    """
+
+    name: str
+    task: str
+    sha256: str
+    summary: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return PACKAGED / f"{self.name}.safetensors"
+
+    @property
+    def card(self) -> Path:
+        """Where the model card lies."""
+        return PACKAGED / f"{self.name}.md"
+
+
+CATALOG: dict[str, Weights] = {
+    weights.name: weights
+    for weights in (
+        Weights(
+            name="denoising-small",
+            task="denoising",
+            sha256="",
+            summary="noise of phones and of little light; the small network, 0.5 M parameters",
+        ),
+    )
+}
+
+DEFAULTS = {"denoising": "denoising-small"}
+"""The weights that a task's name stands for."""
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The file that a task's name, the name of weights or a path means.
+
+    Raises:
+        UnknownWeightsError: it is neither a name nor an existing file.
+        CheckpointError: the packaged file is missing or has been changed.
+    """
+    name = DEFAULTS.get(str(name_or_path), str(name_or_path))
+    if name in CATALOG:
+        return verified(CATALOG[name])
+    path = Path(name_or_path)
+    if not path.exists():
+        known = ", ".join([*DEFAULTS, *CATALOG])
+        raise UnknownWeightsError(
+            f"{name_or_path}: neither a weights file nor known weights ({known}); for another "
+            "task train your own, or convert released ones with `mirnet convert`"
+        )
+    return path
+
+
+def verified(weights: Weights) -> Path:
+    """The file of these weights, after a look at its hash."""
+    if not weights.path.is_file():
+        raise CheckpointError(f"{weights.path}: is missing; reinstall mirnet")
+    if hashlib.sha256(weights.path.read_bytes()).hexdigest() != weights.sha256:
+        raise CheckpointError(f"{weights.path}: was changed since its release; reinstall mirnet")
+    return weights.path

@@ -1,0 +1,34 @@
+"""Read any weights file that mirnet knows, by its content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirnet.checkpoints.convert import read_released
+from mirnet.checkpoints.store import Checkpoint, read_checkpoint
+from mirnet.errors import CheckpointError
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt")
+
+
+def load_model(path: str | Path) -> MIRNetV2:
+    """The model of a weights file, in float32, in evaluation mode.
+
+    Takes a safetensors file of mirnet, or a released ``.pth`` file, whose layout is recognised.
+    Raises CheckpointError that names the fault.
+    """
+    return load_checkpoint(Path(path)).build()
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """What a weights file holds, a safetensors file of mirnet or a released ``.pth`` file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such weights file")
+    if path.suffix in PICKLE_SUFFIXES:
+        return read_released(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(
+            f"{path}: weights end in .safetensors, or {', '.join(PICKLE_SUFFIXES)} if released"
+        )
+    return read_checkpoint(path)

@@ -1,0 +1,174 @@
+"""Save and load a model as one safetensors file that also holds how to rebuild it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mirnet.atomic import replacing
+from mirnet.errors import CheckpointError, ConfigError
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+FORMAT = "mirnet"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a weights file holds.
+
+    Attributes:
+        config: the network.
+        weights: its tensors by name, as stored (float32, float16 or bfloat16).
+        task: the name of the task that it was trained for, if known.
+        provenance: where the weights come from: recipe, seed, step, scores, data. Free form.
+    """
+
+    config: MIRNetV2Config
+    weights: dict[str, Tensor]
+    task: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> MIRNetV2:
+        """The model in float32, in evaluation mode."""
+        model = MIRNetV2(self.config)
+        check_weights(self.weights, model.state_dict(), "checkpoint")
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+
+def save_model(
+    model: MIRNetV2,
+    path: str | Path,
+    *,
+    task: str | None = None,
+    provenance: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write the model to ``path`` (safetensors), whole or not at all.
+
+    Args:
+        model: the network; its config travels in the file's metadata.
+        path: the file; its folder must exist.
+        task: the name of the task that it was trained for.
+        provenance: JSON-able facts about the training.
+        dtype: how the weights are stored.
+    """
+    weights = {name: value.detach().to("cpu", dtype) for name, value in model.state_dict().items()}
+    checkpoint = Checkpoint(
+        config=model.config, weights=weights, task=task, provenance=provenance or {}
+    )
+    write_checkpoint(checkpoint, Path(path))
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint to ``path`` (safetensors), whole or not at all."""
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "config": json.dumps(checkpoint.config.to_dict()),
+        "task": checkpoint.task or "",
+        "provenance": json.dumps(checkpoint.provenance),
+    }
+    weights = {name: value.contiguous() for name, value in checkpoint.weights.items()}
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
+    with replacing(path) as temporary:
+        save_file(weights, temporary, metadata)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a safetensors checkpoint and check that its weights fit its config.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another program or a newer version, or
+            its weights are not those of its config; the message names the fault.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such weights file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_format(metadata, path)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a whole safetensors file ({error}); copy or download it again"
+        ) from error
+    checkpoint = Checkpoint(
+        config=_config(metadata, path),
+        weights=weights,
+        task=metadata.get("task") or None,
+        provenance=_json(metadata, "provenance", path),
+    )
+    with torch.device("meta"):
+        expected = MIRNetV2(checkpoint.config).state_dict()
+    check_weights(weights, expected, str(path))
+    return checkpoint
+
+
+def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], where: str) -> None:
+    """Refuse weights that are not exactly those expected, naming what is missing or wrong."""
+    missing = [name for name in expected if name not in weights]
+    extra = [name for name in weights if name not in expected]
+    if missing:
+        raise CheckpointError(f"{where}: {_listed(missing)} missing")
+    if extra:
+        raise CheckpointError(f"{where}: {_listed(extra)} not part of this network")
+    for name, value in expected.items():
+        found, shape = weights[name], tuple(value.shape)
+        if tuple(found.shape) != shape:
+            raise CheckpointError(
+                f"{where}: {name} has shape {tuple(found.shape)}, the network needs {shape}"
+            )
+        if not found.is_floating_point():
+            raise CheckpointError(f"{where}: {name} holds {found.dtype}, not floating point")
+        if not bool(torch.isfinite(found).all()):
+            raise CheckpointError(f"{where}: {name} holds values that are not finite numbers")
+
+
+def _check_format(metadata: dict[str, str], path: Path) -> None:
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: holds no mirnet config in its metadata; if it has the released key layout, "
+            "run `mirnet convert` on it"
+        )
+    version = metadata.get("format_version", "")
+    if not version.isdigit():
+        raise CheckpointError(f"{path}: its format_version is {version!r}, not a number")
+    if int(version) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: has format version {version}, this mirnet reads up to {FORMAT_VERSION}; "
+            "upgrade with `pip install -U mirnet`"
+        )
+
+
+def _config(metadata: dict[str, str], path: Path) -> MIRNetV2Config:
+    try:
+        return MIRNetV2Config.from_dict(_json(metadata, "config", path))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its config is not valid: {error}") from error
+
+
+def _json(metadata: dict[str, str], key: str, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(metadata.get(key, ""))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its metadata entry {key!r} is not JSON") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: its metadata entry {key!r} is not a JSON object")
+    return value
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{shown}{rest} {'is' if len(names) == 1 else 'are'}"
