@@ -1,0 +1,54 @@
+"""White noise, and darker targets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirnet.data.degradations.draws import (
+    LUMA,
+    Array,
+    Span,
+    log_uniform,
+    require_picture,
+    require_span,
+)
+
+
+def gaussian_noise(
+    clean: NDArray[Any], rng: np.random.Generator, *, sigma: Span = (0.01, 0.2)
+) -> Array:
+    """``clean`` with white noise in sRGB, clipped; its deviation drawn uniformly from ``sigma``."""
+    require_picture(clean)
+    require_span("sigma", sigma, least=0)
+    deviation = np.float32(rng.uniform(*sigma))
+    noise = rng.standard_normal(clean.shape, np.float32) * deviation
+    noisy: Array = np.clip(clean + noise, 0, 1)
+    return noisy
+
+
+def random_exposure(
+    clean: NDArray[Any],
+    rng: np.random.Generator,
+    *,
+    exposure: Span = (0.08, 1.0),
+    saturation: Span = (0.6, 1.0),
+) -> Array:
+    """``clean`` taken with less light, and so less colour: a new target, without noise.
+
+    Real noise is found in dark photos; clean collections hold few. In linear light, the
+    picture is scaled by ``exposure`` (drawn log-uniformly) and its colour by ``saturation``.
+    """
+    require_picture(clean)
+    require_span("exposure", exposure, least=0, most=1, exclusive=True)
+    require_span("saturation", saturation, least=0, most=1)
+    light = np.where(
+        clean <= 0.04045, clean / np.float32(12.92), ((clean + 0.055) / 1.055) ** np.float32(2.4)
+    ).astype(np.float32)
+    light *= np.float32(log_uniform(rng, exposure))
+    grey = (light @ LUMA)[..., None]
+    light = np.clip(grey + np.float32(rng.uniform(*saturation)) * (light - grey), 0, 1)
+    curve = np.float32(1.055) * light ** np.float32(1 / 2.4) - np.float32(0.055)
+    return np.clip(np.where(light <= 0.0031308, np.float32(12.92) * light, curve), 0, 1)
