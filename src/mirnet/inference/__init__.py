@@ -1,0 +1,1 @@
+"""Inference: from any photo to its restored version, whatever its size and the memory."""

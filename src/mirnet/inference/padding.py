@@ -1,0 +1,33 @@
+"""Any size in, the network's sizes inside, the same size out."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """The next multiples of ``multiple``, at least one of each."""
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+def pad(image: Tensor, multiple: int) -> Tensor:
+    """Pad ``(N, C, H, W)`` at the bottom and the right to multiples of ``multiple``.
+
+    By reflection; an axis too short to be reflected is continued by its last row or column.
+    """
+    height, width = image.shape[2:]
+    padded_height, padded_width = padded_size(height, width, multiple)
+    image = _pad_axis(image, (0, 0, 0, padded_height - height), height)
+    return _pad_axis(image, (0, padded_width - width, 0, 0), width)
+
+
+def crop(image: Tensor, height: int, width: int) -> Tensor:
+    """The top left ``(N, C, height, width)``: what ``pad`` was given."""
+    return image[:, :, :height, :width]
+
+
+def _pad_axis(image: Tensor, amounts: tuple[int, int, int, int], length: int) -> Tensor:
+    if not any(amounts):
+        return image
+    return F.pad(image, amounts, mode="reflect" if max(amounts) < length else "replicate")

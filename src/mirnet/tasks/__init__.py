@@ -1,0 +1,1 @@
+"""The composition root: one frozen value for each task of the paper."""
