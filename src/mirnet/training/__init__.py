@@ -1,0 +1,1 @@
+"""Training: recipe, schedule, objective, state, and a loop that reads as the algorithm."""

@@ -1,0 +1,123 @@
+"""What a run reports: a JSON line and a TensorBoard point for each interval, and a progress bar."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """The log of a run in its folder: ``log.jsonl`` and ``tensorboard/``."""
+
+    def __init__(self, folder: Path, *, first_step: int, total_steps: int) -> None:
+        """Go on with the log of a run; what it said after ``first_step`` is dropped."""
+        self.path = folder / "log.jsonl"
+        _drop_after(self.path, first_step)
+        self._file = self.path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("time left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._bar = self._progress.add_task("training", total=total_steps, completed=first_step)
+
+    def __enter__(self) -> Self:
+        """Show the progress bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the files."""
+        self._progress.stop()
+        self._board.close()
+        self._file.close()
+
+    def advance(self, step: int, loss: float) -> None:
+        """Move the progress bar to ``step`` steps done."""
+        self._progress.update(self._bar, completed=step, description=f"training, loss {loss:.5f}")
+
+    def write(self, kind: str, step: int, values: Mapping[str, float | int | str]) -> None:
+        """Report ``values`` after ``step`` steps; ``kind`` is "train" or "validation"."""
+        line: dict[str, Any] = {"kind": kind, "step": step}
+        line |= {key: _rounded(value) for key, value in values.items()}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        series = f"{kind} {values['folder']}" if "folder" in values else kind
+        for key, value in values.items():
+            if isinstance(value, float | int):
+                self._board.add_scalar(f"{series}/{key}", value, step)
+
+    def say(self, message: str) -> None:
+        """Print a line above the progress bar."""
+        self._progress.console.print(message, highlight=False)
+
+
+class Clock:
+    """How long steps take, and how much of that is spent waiting for data."""
+
+    def __init__(self) -> None:
+        """Start counting."""
+        self._since = time.monotonic()
+        self._waited = 0.0
+
+    def waiting(self, batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches; the time until each is there counts as waiting."""
+        while True:
+            start = time.monotonic()
+            batch = next(batches, None)
+            self._waited += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch
+
+    def rates(self, steps: int, batch_size: int) -> dict[str, float]:
+        """Seconds a step, images a second and the share of waiting since the last call."""
+        now = time.monotonic()
+        elapsed = max(now - self._since, 1e-9)
+        rates = {
+            "step_s": elapsed / steps,
+            "images_per_s": steps * batch_size / elapsed,
+            "data_wait_share": self._waited / elapsed,
+        }
+        self._since, self._waited = now, 0.0
+        return rates
+
+
+def _drop_after(path: Path, step: int) -> None:
+    """A run that was killed may have logged steps that its saved state has not done."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if record["step"] <= step:
+            kept.append(line + "\n")
+    path.write_text("".join(kept), "utf-8")
+
+
+def _rounded(value: float | int | str) -> float | int | str | None:
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.7g}") if math.isfinite(value) else None

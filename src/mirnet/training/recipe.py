@@ -1,0 +1,235 @@
+"""A training run as one frozen value, read from a TOML file and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cyclopts
+from cyclopts import App, Parameter
+from cyclopts.config import Toml
+
+from mirnet.data.degradations import DEGRADATIONS
+from mirnet.data.transforms import Augmentation
+from mirnet.errors import ConfigError, RecipeError
+from mirnet.metrics.protocol import PROTOCOLS
+from mirnet.models.config import MIRNetV2Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecipe:
+    """The network: a preset, and what differs from it."""
+
+    preset: Literal["paper", "released", "small"] = "paper"
+    """Where the config starts from."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Fields of MIRNetV2Config that differ from the preset."""
+    start_from: Path | None = None
+    """Weights to start from instead of random ones."""
+
+    def config(self) -> MIRNetV2Config:
+        """The network's config. Raises RecipeError for one that breaks a rule."""
+        try:
+            preset = MIRNetV2Config.preset(self.preset)
+            return MIRNetV2Config.from_dict({**preset.to_dict(), **self.changes})
+        except ConfigError as error:
+            raise RecipeError(f"model.{error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRecipe:
+    """One folder to train on."""
+
+    path: Path
+    """Holds input/ and target/; or clean pictures, if there is a degradation."""
+    weight: float | None = None
+    """How often it is drawn, relative to the others; by default its number of pictures."""
+    degradation: str | None = None
+    """Makes the input from clean pictures: "camera-noise" or "gaussian-noise"."""
+    exposure: bool = False
+    """Darken clean pictures at random before they are degraded."""
+
+    def __post_init__(self) -> None:
+        """Check the degradation and the weight."""
+        if self.degradation is not None and self.degradation not in DEGRADATIONS:
+            known = ", ".join(DEGRADATIONS)
+            raise RecipeError(f"data.sources.degradation: must be one of {known}")
+        if self.weight is not None and not self.weight > 0:
+            raise RecipeError(f"data.sources.weight: must be above 0, got {self.weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecipe:
+    """What to train on."""
+
+    sources: tuple[SourceRecipe, ...]
+    """The folders, drawn from by weight."""
+    augmentations: tuple[Augmentation, ...] = ("horizontal-flip", "vertical-flip")
+    """Applied with probability 1/2 each (Sec. 4.2)."""
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them in the training process."""
+    cache: Path | None = None
+    """Where decoded pictures are kept; by default a folder of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimRecipe:
+    """Loss and optimiser (Sec. 3 and 4.2)."""
+
+    loss: Literal["charbonnier", "l1"] = "charbonnier"
+    epsilon: float = 1e-3
+    """ε of the Charbonnier loss, Eq. (1)."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates."""
+    clip_norm: float | None = None
+    """Gradients are scaled down to this norm; the paper mentions no clipping."""
+    accumulate: int = 1
+    """Parts that a batch is computed in; the result is the same, the memory less."""
+    ema: float | None = None
+    """Decay of an average of the weights that is validated and saved instead of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage of progressive training (Sec. 3.2)."""
+
+    steps: int
+    patch_size: int = 128
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        """Check that all are positive."""
+        for name in ("steps", "patch_size", "batch_size"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"schedule.stages.{name}: must be ≥ 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRecipe:
+    """Learning rate and stages over the run."""
+
+    lr: float = 2e-4
+    """Learning rate at the start."""
+    lr_min: float = 1e-6
+    """Learning rate at the end of the cosine."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises linearly from 0; the paper mentions none."""
+    stages: tuple[Stage, ...] = (
+        Stage(steps=115_000, patch_size=128),
+        Stage(steps=80_000, patch_size=144),
+        Stage(steps=60_000, patch_size=192),
+        Stage(steps=45_000, patch_size=224),
+    )
+    """The paper's patch sizes and 300,000 steps. It gives no stage lengths: these have the
+    proportions of the released recipe's first four stages, 92 : 64 : 48 : 36."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationRecipe:
+    """How the run is judged while it goes on."""
+
+    folders: tuple[Path, ...] = ()
+    """Paired folders; each is scored on its own."""
+    protocol: str = "photo"
+    """A name of PROTOCOLS."""
+    every: int = 1000
+    """Steps between validations."""
+
+    def __post_init__(self) -> None:
+        """Check the protocol's name."""
+        if self.protocol not in PROTOCOLS:
+            known = ", ".join(PROTOCOLS)
+            raise RecipeError(f"validation.protocol: must be one of {known}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the outcome of a training run."""
+
+    task: str = "denoising"
+    """The task that the weights are for."""
+    seed: int = 0
+    """Of the initial weights and of the order and augmentation of the data."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's arithmetic; the weights and the optimiser stay in float32."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    checkpoint_every: int = 500
+    """Steps between states that training can be resumed from."""
+    log_every: int = 50
+    """Steps between lines of the log."""
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    data: DataRecipe
+    optim: OptimRecipe = field(default_factory=OptimRecipe)
+    schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
+    validation: ValidationRecipe = field(default_factory=ValidationRecipe)
+
+    def __post_init__(self) -> None:
+        """Check what concerns several parts. Raises RecipeError that names the key."""
+        config = self.model.config()
+        if not self.data.sources:
+            raise RecipeError(
+                "data.sources: names no folder to train on; add [[data.sources]] with a path"
+            )
+        if not self.schedule.stages:
+            raise RecipeError("schedule.stages: there must be at least one")
+        for stage in self.schedule.stages:
+            if stage.patch_size % config.multiple:
+                raise RecipeError(
+                    f"schedule.stages.patch_size: {stage.patch_size} must be a multiple of "
+                    f"{config.multiple} for a network of {config.streams} streams"
+                )
+            if stage.batch_size % self.optim.accumulate:
+                raise RecipeError(
+                    f"optim.accumulate: {self.optim.accumulate} does not divide the batch size "
+                    f"{stage.batch_size}"
+                )
+        for name in ("checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name}: must be ≥ 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as plain values, for JSON."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a TOML recipe; ``overrides`` are command-line tokens such as ``--optim.loss l1``.
+
+    Paths in the file are taken from the folder that mirnet runs in. Raises RecipeError that names
+    the file and the key.
+    """
+    if not path.is_file():
+        raise RecipeError(f"{path}: there is no such recipe file")
+    app = App(
+        name="train",
+        config=Toml(path, search_parents=False, use_commands_as_keys=False),
+        result_action="return_value",
+        help_flags=[],
+        version_flags=[],
+    )
+
+    @app.default
+    def recipe(recipe: Annotated[Recipe, Parameter(name="*")]) -> Recipe:
+        return recipe
+
+    try:
+        result: Recipe = app(
+            overrides or [], exit_on_error=False, print_error=False, help_on_error=False
+        )
+    except cyclopts.CycloptsError as error:
+        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    return result
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no tuples and no paths."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

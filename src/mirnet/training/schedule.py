@@ -1,0 +1,55 @@
+"""The schedule of a run as pure functions of the step, counted from 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from mirnet.data.loader import SampleRequest
+from mirnet.training.recipe import ScheduleRecipe, Stage
+
+
+def total_steps(schedule: ScheduleRecipe) -> int:
+    """Steps of the whole run."""
+    return sum(stage.steps for stage in schedule.stages)
+
+
+def stage_at(schedule: ScheduleRecipe, step: int) -> Stage:
+    """The stage that a step belongs to; the last one from its start on."""
+    for stage in schedule.stages:
+        if step < stage.steps:
+            return stage
+        step -= stage.steps
+    return schedule.stages[-1]
+
+
+def lr_at(schedule: ScheduleRecipe, step: int) -> float:
+    """The learning rate of a step: linear warm-up, then a cosine from ``lr`` to ``lr_min``.
+
+    The last step has ``lr_min`` exactly.
+    """
+    if step < schedule.warmup_steps:
+        return schedule.lr * (step + 1) / (schedule.warmup_steps + 1)
+    span = max(total_steps(schedule) - 1 - schedule.warmup_steps, 1)
+    progress = min((step - schedule.warmup_steps) / span, 1.0)
+    cosine = (1 + math.cos(math.pi * progress)) / 2
+    return schedule.lr_min + (schedule.lr - schedule.lr_min) * cosine
+
+
+def samples_before(schedule: ScheduleRecipe, step: int) -> int:
+    """How many samples the run has drawn before this step."""
+    samples = 0
+    for stage in schedule.stages:
+        here = min(step, stage.steps)
+        samples += here * stage.batch_size
+        step -= here
+    return samples
+
+
+def batches_from(schedule: ScheduleRecipe, first_step: int) -> Iterator[list[SampleRequest]]:
+    """The samples of each step from ``first_step`` to the end of the run."""
+    number = samples_before(schedule, first_step)
+    for step in range(first_step, total_steps(schedule)):
+        stage = stage_at(schedule, step)
+        yield [SampleRequest(number + i, stage.patch_size) for i in range(stage.batch_size)]
+        number += stage.batch_size
