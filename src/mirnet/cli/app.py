@@ -1,0 +1,63 @@
+"""The ``mirnet`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+import mirnet
+from mirnet.cli.convert import convert
+from mirnet.cli.doctor import doctor
+from mirnet.cli.evaluate import evaluate
+from mirnet.cli.profile import profile
+from mirnet.cli.restore import restore
+from mirnet.cli.train import train
+from mirnet.cli.weights import weights
+from mirnet.errors import MirnetError
+
+app = App(
+    name="mirnet",
+    help="Restore noisy photos of any size with MIRNet-v2, and train it.",
+    help_epilogue="Every command has its own --help. --debug shows where an error comes from.",
+    version=mirnet.__version__,
+    result_action="return_value",
+)
+for command in (restore, train, evaluate, profile, convert, weights, doctor):
+    app.command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status is 0, 1 for a failure, 2 for wrong usage.
+
+    An error is one line on stderr; with ``--debug`` its traceback is shown too.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
+    tokens = [token for token in tokens if token != "--debug"]
+    try:
+        status = app(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _fail(" ".join(str(error).split()) + " See `mirnet --help`.", 2)
+    except MirnetError as error:
+        if debug:
+            raise
+        return _fail(str(error), 1)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _fail("interrupted; run the same command again to go on", 130)
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"mirnet: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

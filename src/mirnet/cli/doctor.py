@@ -1,0 +1,73 @@
+"""``mirnet doctor``: what is installed, and what is missing."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import mirnet
+
+CORE = ("torch", "numpy", "pyvips", "pyvips-binary", "safetensors", "cyclopts", "rich", "psutil")
+OPTIONAL = {"train": ("lightning-fabric", "tensorboard")}
+
+
+def doctor() -> int:
+    """Say which versions, devices and formats there are, what is missing and how to get it.
+
+    The exit status is 1 if photos can't be restored with this installation.
+    """
+    print(f"mirnet {mirnet.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    broken = [name for name in CORE if not _report(name, f"pip install {name}")]
+    for extra, names in OPTIONAL.items():
+        for name in names:
+            _report(name, f'pip install "mirnet[{extra}]"')
+    if not broken:
+        _report_devices()
+        _report_formats()
+        _report_weights()
+    return 1 if broken else 0
+
+
+def _report(name: str, remedy: str) -> bool:
+    """Print a package's version, or how to get it."""
+    try:
+        print(f"  {name:<18} {version(name)}")
+    except PackageNotFoundError:
+        print(f"  {name:<18} missing; {remedy}")
+        return False
+    return True
+
+
+def _report_devices() -> None:
+    import psutil
+    import torch
+
+    memory = psutil.virtual_memory()
+    print(
+        f"  cpu                {torch.get_num_threads()} threads, "
+        f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free, "
+        f"{torch.backends.cpu.get_cpu_capability()}"
+    )
+    for i in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(i)
+        print(
+            f"  cuda:{i}             {torch.cuda.get_device_name(i)}, "
+            f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB memory free"
+        )
+    if not torch.cuda.is_available():
+        print("  cuda               none; mirnet runs on the CPU")
+    if torch.backends.mps.is_available():
+        print("  mps                available")
+
+
+def _report_formats() -> None:
+    from mirnet.imaging.io import SUFFIXES
+
+    print(f"  photos             {', '.join(sorted(SUFFIXES))}")
+
+
+def _report_weights() -> None:
+    from mirnet.checkpoints.catalog import CATALOG, verified
+
+    for weights in CATALOG.values():
+        print(f"  weights            {weights.name}: {verified(weights)}")

@@ -1,0 +1,56 @@
+"""``mirnet evaluate``: scores on pairs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def evaluate(
+    *folders: Path,
+    weights: str = "denoising",
+    protocol: Literal[
+        "photo", "sidd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek", "dpdd"
+    ] = "photo",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    json_output: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Score weights on folders of pairs (input/ and target/ with the same names).
+
+    Parameters
+    ----------
+    folders
+        The folders; each is scored on its own.
+    weights
+        A weights file, a name that `mirnet weights` lists, or a task.
+    protocol
+        How to score: rounding, colour, border and form of SSIM. photo is for pairs of your own.
+    device
+        Where to compute.
+    precision
+        Arithmetic of the network.
+    json_output
+        Print JSON with the score of every pair instead of a table.
+    """
+    from dataclasses import asdict
+
+    from mirnet.checkpoints.catalog import resolve
+    from mirnet.errors import DataError
+    from mirnet.evaluation.evaluate import evaluate_folder
+    from mirnet.inference.restorer import Restorer
+
+    if not folders:
+        raise DataError("evaluate: name at least one folder with input/ and target/")
+    path = resolve(weights)
+    restorer = Restorer.from_pretrained(path, device=device, precision=precision)
+    for folder in folders:
+        scores = evaluate_folder(restorer, folder, protocol)
+        if json_output:
+            print(json.dumps({"folder": str(folder), "weights": str(path), **asdict(scores)}))
+        else:
+            means = "  ".join(f"{name} {value:.4f}" for name, value in scores.means().items())
+            print(f"{folder}  {len(scores.images)} pairs  {means}  (protocol {protocol})")
