@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 import os
+import weakref
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.padding import padded_size
 from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
 
 # PyTorch reads it at its first large allocation. With 2 MiB pages a photo takes about half the
 # time on a Linux CPU: most of the rest is spent on page faults.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
+RUNTIME = 48 << 20
+"""Bytes that the convolution library takes when it first runs, for its kernels and its scratch."""
+
+_CGROUP = Path("/sys/fs/cgroup")
+
 
 def estimate_memory(
-    config: MIRNetV2Config, height: int, width: int, *, batch: int = 1, dtype: torch.dtype
+    config: MIRNetV2Config,
+    height: int,
+    width: int,
+    *,
+    batch: int = 1,
+    dtype: torch.dtype = torch.float32,
 ) -> int:
     """Bytes that restoring ``batch`` images of this size takes at its peak, beyond the program."""
     padded_height, padded_width = padded_size(height, width, config.multiple)
-    pixels = batch * padded_height * padded_width
-    return int(pixels * config.width * 8 * dtype.itemsize)
+    inputs = height * width * config.in_channels * torch.float32.itemsize
+    features = padded_height * padded_width * bytes_per_pixel(config, dtype)
+    return round(batch * (inputs + features)) + RUNTIME
+
+
+@lru_cache
+def bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
+    """The network's peak for each pixel, from a dry run on the meta device.
+
+    Nothing is computed there: tensors have a size and a life, but no values. All of them grow
+    with the picture, so a small picture tells for all.
+    """
+    size = 16 * config.multiple
+    with torch.device("meta"), torch.inference_mode():
+        network = MIRNetV2(config).to(dtype).eval()
+        with _LiveBytes() as live:
+            network(torch.empty(1, config.in_channels, size, size, dtype=dtype))
+    return float(live.peak) / size**2
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that are free on a device now."""
+    """Bytes that are free on a device now; on the CPU, within the limit of a container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return min(int(psutil.virtual_memory().available), _container_memory())
 
 
 def require_memory(
@@ -46,7 +79,48 @@ def require_memory(
     needed = estimate_memory(config, height, width, batch=batch, dtype=dtype)
     free = available_memory(device)
     if needed > free:
+        side = int((free * height * width / needed) ** 0.5)
         raise InsufficientMemoryError(
-            f"{where}: {width}×{height} needs about {needed / 2**30:.1f} GiB of memory, "
-            f"{free / 2**30:.1f} GiB are free; restore a smaller picture or use a smaller network"
+            f"{where}: {width}×{height} needs about {needed / 2**30:.1f} GiB of memory and "
+            f"{free / 2**30:.1f} GiB are free; cut it into parts of about {side}×{side}, use a "
+            "smaller network, or a machine with more memory"
         )
+
+
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the tensors that are alive, and the most there were."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak: int = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run an operation and look at what it made."""
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self._notice(tensor.untyped_storage())
+        return result
+
+    def _notice(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._sizes:
+            self._sizes[key] = storage.nbytes()
+            weakref.finalize(storage, self._sizes.pop, key)
+            self.peak = max(self.peak, sum(self._sizes.values()))
+
+
+def _container_memory() -> int:
+    """Bytes left under the control group's limit; a very large number where there is none."""
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        return max(limit - int((_CGROUP / "memory.current").read_text()), 0)
+    except (OSError, ValueError):  # no Linux, no control groups, or the limit is "max"
+        return 1 << 62
