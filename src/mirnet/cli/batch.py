@@ -14,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mirnet.errors import MirnetError, PhotoError
 from mirnet.imaging.io import SUFFIXES
 
+RestoreFile = Callable[[Path, Path], None]
+"""Restores a source into a target."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -69,9 +72,11 @@ def plan(paths: Iterable[str], output: Path, *, suffix: str | None) -> list[Job]
     return list(dict.fromkeys(jobs))
 
 
-def run(jobs: list[Job], restore_file: Callable[[Path, Path], None], *, overwrite: bool) -> Summary:
-    """Restore one photo after the other; a failure is noted and the next one begun."""
-    summary = Summary()
+def run(jobs: list[Job], load: Callable[[], RestoreFile], *, overwrite: bool) -> Summary:
+    """Restore one photo after the other; a failure is noted and the next one begun.
+
+    ``load`` makes what restores them; it is not called if all is done already.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -80,7 +85,10 @@ def run(jobs: list[Job], restore_file: Callable[[Path, Path], None], *, overwrit
         TimeRemainingColumn(),
     )
     todo = jobs if overwrite else [job for job in jobs if not job.target.exists()]
-    summary.skipped = len(jobs) - len(todo)
+    summary = Summary(skipped=len(jobs) - len(todo))
+    if not todo:
+        return summary
+    restore_file = load()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("restoring", total=len(todo))
         for job in todo:
@@ -94,8 +102,7 @@ def run(jobs: list[Job], restore_file: Callable[[Path, Path], None], *, overwrit
                 logging.getLogger("mirnet").debug("%s", job.source, exc_info=error)
                 summary.failures[job.source] = _reason(job.source, error)
             progress.advance(bar)
-        if todo:
-            progress.update(bar, description="restored")
+        progress.update(bar, description="restored")
     return summary
 
 

@@ -21,11 +21,11 @@ def doctor() -> int:
     for extra, names in OPTIONAL.items():
         for name in names:
             _report(name, f'pip install "mirnet[{extra}]"')
-    if not broken:
-        _report_devices()
-        _report_formats()
-        _report_weights()
-    return 1 if broken else 0
+    if broken:
+        return 1
+    _report_devices()
+    _report_formats()
+    return 0 if _report_weights() else 1
 
 
 def _report(name: str, remedy: str) -> bool:
@@ -66,8 +66,16 @@ def _report_formats() -> None:
     print(f"  photos             {', '.join(sorted(SUFFIXES))}")
 
 
-def _report_weights() -> None:
+def _report_weights() -> bool:
+    """Whether the weights that should be here are here."""
     from mirnet.checkpoints.catalog import CATALOG, verified
+    from mirnet.errors import CheckpointError
 
+    complete = True
     for weights in CATALOG.values():
-        print(f"  weights            {weights.name}: {verified(weights)}")
+        try:
+            print(f"  weights            {weights.name}: {verified(weights)}")
+        except CheckpointError as error:
+            print(f"  weights            {error}")
+            complete = False
+    return complete

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,7 +60,7 @@ def restore(
     precision
         Arithmetic of the network; auto is the fastest that is safe.
     """
-    from mirnet.cli.batch import plan, run
+    from mirnet.cli.batch import RestoreFile, plan, run
 
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
@@ -70,16 +71,13 @@ def restore(
     chosen = _weights(task, weights)
     jobs = plan(paths, output, suffix=None if format == "keep" else f".{format}")
 
-    from mirnet.inference.restorer import Restorer
+    def load() -> RestoreFile:
+        from mirnet.inference.restorer import Restorer
 
-    restorer = Restorer.from_pretrained(chosen, device=device, precision=precision)
-    summary = run(
-        jobs,
-        lambda source, target: restorer.restore_file(
-            source, target, strength=strength, quality=quality, depth=depth
-        ),
-        overwrite=overwrite,
-    )
+        restorer = Restorer.from_pretrained(chosen, device=device, precision=precision)
+        return partial(restorer.restore_file, strength=strength, quality=quality, depth=depth)
+
+    summary = run(jobs, load, overwrite=overwrite)
     print(summary.text(), file=sys.stderr)
     return 1 if summary.failures else 0
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import pyvips
 
 from mirnet.errors import PhotoError
-from mirnet.imaging.photo import Depth, Photo
+from mirnet.imaging.photo import Depth, PhotoHeader
 
 Encode = Callable[[Any, int], bytes]
 """From a libvips image and a quality to the bytes of a file."""
@@ -34,11 +34,11 @@ class Format:
     """The largest height or width, in pixels."""
     encode: Encode
 
-    def require(self, photo: Photo, path: Path) -> None:
-        """Raise PhotoError, with a format to choose instead, if the photo can't be held."""
+    def require(self, photo: PhotoHeader, path: Path) -> None:
+        """Raise PhotoError, with a format to choose instead, if such a photo can't be held."""
         if photo.depth not in self.depths:
             what = f"{DEPTH_NAMES[photo.depth]} pixels"
-        elif photo.alpha is not None and not self.has_alpha:
+        elif photo.has_alpha and not self.has_alpha:
             what = "alpha"
         elif max(photo.height, photo.width) > self.max_side:
             what = f"{photo.height}×{photo.width} pixels (at most {self.max_side} a side)"

@@ -91,10 +91,8 @@ def write_photo(photo: Photo, path: str | Path, *, quality: int = 95) -> None:
     path = Path(path)
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is from 1 to 100, got {quality}")
+    check_writable(photo.header, path)
     kind = formats.by_suffix(path)
-    kind.require(photo, path)
-    if not path.parent.is_dir():
-        raise PhotoError(f"{path}: the folder {path.parent} does not exist; make it first")
     try:
         image = embedded.attach(_image(photo, kind), photo.metadata, kind)
         encoded = kind.encode(image, quality)
@@ -109,6 +107,14 @@ def write_photo(photo: Photo, path: str | Path, *, quality: int = 95) -> None:
             temporary.write_bytes(encoded)
     except OSError as error:
         raise PhotoError(f"{path}: can't be written ({error.strerror}); name another") from error
+
+
+def check_writable(header: PhotoHeader, path: str | Path) -> None:
+    """Raise PhotoError, as ``write_photo`` would, if such a photo can't be written to ``path``."""
+    path = Path(path)
+    formats.by_suffix(path).require(header, path)
+    if not path.parent.is_dir():
+        raise PhotoError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
 @contextmanager

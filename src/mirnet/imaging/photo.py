@@ -82,6 +82,17 @@ class Photo:
         """Bits per channel, or ``float``."""
         return DEPTHS[self.pixels.dtype]
 
+    @property
+    def header(self) -> PhotoHeader:
+        """Size and kind."""
+        return PhotoHeader(
+            height=self.height,
+            width=self.width,
+            channels=int(self.pixels.shape[2]),
+            depth=self.depth,
+            has_alpha=self.alpha is not None,
+        )
+
     def with_pixels(self, pixels: AnyArray) -> Self:
         """This photo with other pixels, and its own alpha and metadata.
 

@@ -79,7 +79,8 @@ def require_memory(
     needed = estimate_memory(config, height, width, batch=batch, dtype=dtype)
     free = available_memory(device)
     if needed > free:
-        side = int((free * height * width / needed) ** 0.5)
+        share = max(free - RUNTIME, 0) / (needed - RUNTIME)
+        side = int((0.9 * share * height * width) ** 0.5)
         raise InsufficientMemoryError(
             f"{where}: {width}×{height} needs about {needed / 2**30:.1f} GiB of memory and "
             f"{free / 2**30:.1f} GiB are free; cut it into parts of about {side}×{side}, use a "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.errors import NonFiniteError, PhotoError
-from mirnet.imaging.io import read_header, read_photo, write_photo
+from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.memory import require_memory
@@ -128,6 +129,8 @@ class Restorer:
         if target.exists() and source.exists() and target.samefile(source):
             raise PhotoError(f"{target}: is the input itself; name another output")
         header = read_header(source)
+        planned = header if depth == "keep" else replace(header, depth=depth)
+        check_writable(planned, target)
         self.require_memory(header.height, header.width, where=str(source))
         restored = self.restore_photo(read_photo(source), strength=strength, depth=depth)
         write_photo(restored, target, quality=quality)

@@ -1,0 +1,51 @@
+"""A tiny network and photos that many tests need."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mirnet.checkpoints.store import save_model
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> MIRNetV2:
+    torch.manual_seed(0)
+    return MIRNetV2(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_model: MIRNetV2, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_model(tiny_model, path, task="denoising")
+    return path
+
+
+@pytest.fixture
+def make_photo(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a random photo of a size and returns its path."""
+
+    def make(name: str = "photo.png", shape: tuple[int, ...] = (9, 14, 3), **kind: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_photo(Photo(pixels=random_pixels(shape, **kind)), path)
+        return path
+
+    return make
+
+
+def random_pixels(shape: tuple[int, ...], dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:
+    rng = np.random.default_rng(seed)
+    if np.issubdtype(dtype, np.floating):
+        return rng.random(shape).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)

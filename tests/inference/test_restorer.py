@@ -1,0 +1,246 @@
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import TINY, random_pixels
+from torch import Tensor
+
+from mirnet.errors import InsufficientMemoryError, NonFiniteError, PhotoError, UnknownWeightsError
+from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.inference import memory
+from mirnet.inference.restorer import Restorer, choose_dtype
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+SHAPES = [(1, 1, 3), (3, 5, 3), (4, 8, 3), (4097, 3, 3), (7, 9, 1), (7, 9)]
+
+
+@pytest.fixture(scope="module")
+def restorer(tiny_model: MIRNetV2) -> Restorer:
+    return Restorer(tiny_model, device="cpu")
+
+
+class Offset(MIRNetV2):
+    """Adds a number to the picture; not a number in half precision, if told."""
+
+    def __init__(self, value: float, *, overflows: tuple[torch.dtype, ...] = ()) -> None:
+        super().__init__(TINY)
+        self.value, self.overflows = value, overflows
+
+    def forward(self, image: Tensor) -> Tensor:
+        if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") in self.overflows:
+            return image * float("nan")
+        if torch.float32 in self.overflows:
+            return image * float("inf")
+        return image + self.value
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_arrays_come_back_in_their_shape_and_type(
+    restorer: Restorer, shape: tuple[int, ...], dtype: Any
+) -> None:
+    image = random_pixels(shape, dtype)
+    before = image.copy()
+    restored = restorer(image)
+    assert restored.shape == shape
+    assert restored.dtype == dtype
+    assert np.array_equal(image, before)
+    assert not np.array_equal(restored, image)
+
+
+def test_an_array_gets_what_the_network_gives(restorer: Restorer) -> None:
+    image = random_pixels((8, 12, 3))
+    planes = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)[None]
+    with torch.inference_mode():
+        expected = restorer.model(planes)[0].clamp(0, 1).numpy().transpose(1, 2, 0) * 255
+    assert np.abs(restorer(image) - expected).max() <= 0.501
+
+
+def test_a_batch_is_restored_as_its_images_are(restorer: Restorer) -> None:
+    images = torch.rand(3, 3, 10, 7)
+    batch = restorer(images)
+    assert batch.shape == images.shape
+    single = torch.cat([restorer(image[None]) for image in images])
+    assert torch.allclose(batch, single, atol=1e-6)
+
+
+def test_half_tensors_come_back_as_such(restorer: Restorer) -> None:
+    assert restorer(torch.rand(1, 3, 4, 4, dtype=torch.float16)).dtype == torch.float16
+
+
+def test_the_same_again_gives_the_same(restorer: Restorer) -> None:
+    image = random_pixels((33, 21, 3))
+    assert np.array_equal(restorer(image), restorer(image))
+
+
+def test_grey_is_restored_as_three_equal_planes(restorer: Restorer) -> None:
+    grey = random_pixels((8, 8, 1), np.float32)
+    rgb = restorer(np.repeat(grey, 3, axis=2))
+    assert restorer(grey)[:, :, 0] == pytest.approx(rgb.mean(axis=2), abs=1e-6)
+
+
+def test_strength_blends_with_the_input() -> None:
+    restorer = Restorer(Offset(0.2), device="cpu")
+    image = np.full((4, 4, 3), 0.5, np.float32)
+    for strength, expected in [(0.0, 0.5), (0.25, 0.55), (1.0, 0.7)]:
+        assert restorer(image, strength=strength) == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_strength_gives_the_input_bit_by_bit(restorer: Restorer) -> None:
+    image = random_pixels((13, 6, 3), np.uint16)
+    assert np.array_equal(restorer(image, strength=0), image)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
+def test_strength_out_of_range_is_refused(restorer: Restorer, strength: float) -> None:
+    with pytest.raises(ValueError, match="strength"):
+        restorer(random_pixels((4, 4, 3)), strength=strength)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 4, 3), np.int32),
+        np.zeros(4, np.uint8),
+        torch.zeros(3, 4, 4),
+        torch.zeros(1, 4, 4, 4),
+        torch.zeros(1, 3, 4, 4, dtype=torch.uint8),
+    ],
+)
+def test_what_is_no_image_is_refused(restorer: Restorer, image: Any) -> None:
+    with pytest.raises(ValueError, match=r"image|batch|pixels|takes"):
+        restorer(image)
+
+
+def test_dual_pixel_networks_take_tensors_of_six_channels() -> None:
+    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
+    restorer = Restorer(MIRNetV2(config), device="cpu")
+    assert restorer(torch.rand(1, 6, 5, 5)).shape == (1, 3, 5, 5)
+    with pytest.raises(ValueError, match="takes 6 channels"):
+        restorer(random_pixels((4, 4, 3)))
+
+
+def test_what_overflows_in_half_precision_is_redone_and_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    restorer = Restorer(
+        Offset(0.25, overflows=(torch.bfloat16,)), device="cpu", precision="bfloat16"
+    )
+    with caplog.at_level(logging.WARNING, logger="mirnet"):
+        restored = restorer(np.full((4, 4, 3), 0.5, np.float32))
+    assert restored == pytest.approx(0.75)
+    assert "redone in float32" in caplog.text
+
+
+def test_what_overflows_in_float32_is_refused() -> None:
+    restorer = Restorer(Offset(0, overflows=(torch.float32,)), device="cpu")
+    with pytest.raises(NonFiniteError, match="not finite"):
+        restorer(random_pixels((4, 4, 3)))
+
+
+def test_half_precision_is_close_to_float32(tiny_model: MIRNetV2) -> None:
+    image = random_pixels((32, 32, 3))
+    exact = Restorer(tiny_model, device="cpu")(image)
+    half = Restorer(tiny_model, device="cpu", precision="bfloat16")(image)
+    assert np.abs(exact.astype(int) - half).mean() < 1
+
+
+def test_auto_is_float32_on_the_cpu() -> None:
+    assert choose_dtype("auto", torch.device("cpu")) == torch.float32
+
+
+def test_the_model_is_copied(tiny_model: MIRNetV2) -> None:
+    assert Restorer(tiny_model, device="cpu").model is not tiny_model
+
+
+def test_an_unknown_name_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(UnknownWeightsError, match=r"nothing: neither .* denoising-small"):
+        Restorer.from_pretrained("nothing")
+
+
+@pytest.mark.parametrize(("depth", "dtype"), [("keep", np.uint8), ("16", np.uint16)])
+def test_depth_is_kept_unless_told(restorer: Restorer, depth: Any, dtype: Any) -> None:
+    alpha = random_pixels((5, 6))
+    photo = Photo(pixels=random_pixels((5, 6, 3)), alpha=alpha)
+    restored = restorer.restore_photo(photo, depth=depth)
+    assert restored.pixels.dtype == dtype
+    assert restored.alpha is not None
+    scale = 257 if dtype == np.uint16 else 1
+    assert np.array_equal(restored.alpha, alpha.astype(dtype) * scale)
+
+
+def test_16_bit_results_are_not_rounded_to_8_bits_on_the_way(restorer: Restorer) -> None:
+    restored = restorer.restore_photo(Photo(pixels=random_pixels((16, 16, 3))), depth="16")
+    assert len(np.unique(restored.pixels)) > 256
+
+
+def test_files_come_back_the_same_each_time(
+    restorer: Restorer, make_photo: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = make_photo()
+    for name in ("a.png", "b.png"):
+        restorer.restore_file(source, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert np.array_equal(
+        read_photo(tmp_path / "a.png").pixels, restorer(read_photo(source).pixels)
+    )
+
+
+def test_the_input_is_never_overwritten(
+    restorer: Restorer, make_photo: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = make_photo()
+    before = source.read_bytes()
+    (tmp_path / "link.png").symlink_to(source)
+    for target in (source, tmp_path / "link.png"):
+        with pytest.raises(PhotoError, match="is the input itself"):
+            restorer.restore_file(source, target)
+    assert source.read_bytes() == before
+
+
+def test_what_can_t_be_written_is_refused_before_any_work(
+    restorer: Restorer, make_photo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_photo(dtype=np.uint16)
+    monkeypatch.setattr(restorer, "_run", lambda images: pytest.fail("work was done"))
+    with pytest.raises(PhotoError, match=r"can't hold 16-bit"):
+        restorer.restore_file(source, source.with_suffix(".jpg"))
+    with pytest.raises(PhotoError, match="does not exist"):
+        restorer.restore_file(source, source.parent / "nowhere" / "out.png")
+
+
+def test_a_photo_that_will_not_fit_is_refused_before_it_is_decoded(
+    restorer: Restorer, make_photo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_photo()
+    monkeypatch.setattr(memory, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(
+        "mirnet.inference.restorer.read_photo", lambda path: pytest.fail("was decoded")
+    )
+    with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 14×9 needs about"):
+        restorer.restore_file(source, source.with_suffix(".tif"))
+
+
+def test_grey_and_rgba_files_keep_their_kind(restorer: Restorer, tmp_path: Path) -> None:
+    alpha = random_pixels((6, 5), np.uint16)
+    photos = {
+        "grey": Photo(pixels=random_pixels((6, 5, 1), np.uint16)),
+        "rgba": Photo(pixels=random_pixels((6, 5, 3), np.uint16), alpha=alpha),
+    }
+    for name, photo in photos.items():
+        write_photo(photo, tmp_path / f"{name}.png")
+        restorer.restore_file(tmp_path / f"{name}.png", tmp_path / f"{name}-out.png")
+        restored = read_photo(tmp_path / f"{name}-out.png")
+        assert restored.header == photo.header
+        assert (restored.alpha is None) == (photo.alpha is None)
+    restored_alpha = read_photo(tmp_path / "rgba-out.png").alpha
+    assert restored_alpha is not None
+    assert np.array_equal(restored_alpha, alpha)
