@@ -18,7 +18,7 @@ def test_the_estimate_is_what_was_measured_for_the_small_network() -> None:
     assert estimate_memory(SMALL, 2121, 2828) / 2**30 == pytest.approx(4.93, rel=0.05)
 
 
-def test_the_dry_run_counts_every_live_tensor_of_a_network_that_can_be_counted_by_hand() -> None:
+def test_the_tiny_run_counts_every_live_tensor_of_a_network_that_can_be_counted_by_hand() -> None:
     # One stream, one column, no context: at most the input image, the shallow features, a block's
     # input, its first convolution and its second are alive.
     config = MIRNetV2Config(
@@ -40,18 +40,15 @@ def test_a_batch_needs_as_much_as_its_images() -> None:
     assert estimate_memory(SMALL, 100, 120, batch=5) - RUNTIME == pytest.approx(5 * one)
 
 
-def test_the_dry_run_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    devices = set()
-    original = MIRNetV2.forward
-
-    def forward(model: MIRNetV2, image: torch.Tensor) -> torch.Tensor:
-        devices.add(image.device.type)
-        return original(model, image)
-
-    monkeypatch.setattr(MIRNetV2, "forward", forward)
-    bytes_per_pixel.cache_clear()
-    bytes_per_pixel(SMALL, torch.float32)
-    assert devices == {"meta"}
+def test_no_size_is_special() -> None:
+    """The run on a tiny picture tells for all sizes."""
+    for streams in (1, 2, 3):
+        config = SMALL.with_changes(streams=streams)
+        network = MIRNetV2(config)
+        with torch.inference_mode(), memory._LiveBytes() as live:
+            network(torch.zeros(1, 3, 128, 128))
+        expected = live.peak / 128**2
+        assert bytes_per_pixel(config, torch.float32) == pytest.approx(expected, rel=0.02)
 
 
 def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

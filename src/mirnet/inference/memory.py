@@ -10,8 +10,7 @@ from typing import Any
 
 import psutil
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.overrides import TorchFunctionMode
 
 from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.padding import padded_size
@@ -45,16 +44,16 @@ def estimate_memory(
 
 @lru_cache
 def bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
-    """The network's peak for each pixel, from a dry run on the meta device.
+    """The network's peak for each pixel, from a run on a tiny picture.
 
-    Nothing is computed there: tensors have a size and a life, but no values. All of them grow
-    with the picture, so a small picture tells for all.
+    All large tensors grow with the picture, so a tiny one tells for all. (A run on the meta device
+    would compute nothing, but loads PyTorch's compiler, which takes longer.)
     """
-    size = 16 * config.multiple
-    with torch.device("meta"), torch.inference_mode():
+    size = 32
+    with torch.inference_mode():
         network = MIRNetV2(config).to(dtype).eval()
         with _LiveBytes() as live:
-            network(torch.empty(1, config.in_channels, size, size, dtype=dtype))
+            network(torch.zeros(1, config.in_channels, size, size, dtype=dtype))
     return float(live.peak) / size**2
 
 
@@ -88,15 +87,15 @@ def require_memory(
         )
 
 
-class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _LiveBytes(TorchFunctionMode):
     """Counts the bytes of the tensors that are alive, and the most there were."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.peak: int = 0
         self._sizes: dict[int, int] = {}
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self,
         func: Any,
         types: Any,
@@ -105,9 +104,9 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an operation and look at what it made."""
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self._notice(tensor.untyped_storage())
+        if isinstance(result, torch.Tensor):
+            with torch._C.DisableTorchFunction():
+                self._notice(result.untyped_storage())
         return result
 
     def _notice(self, storage: torch.UntypedStorage) -> None:
