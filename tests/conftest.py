@@ -15,6 +15,9 @@ from mirnet.imaging.photo import Photo
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 
+# Tiny networks gain nothing from threads, and workers of pytest-xdist would fight for the cores.
+torch.set_num_threads(1)
+
 TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
 
 

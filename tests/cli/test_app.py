@@ -1,0 +1,146 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.conftest import random_pixels
+
+import mirnet
+from mirnet.checkpoints import catalog
+from mirnet.checkpoints.convert import released_names
+from mirnet.checkpoints.load import load_model
+from mirnet.cli.app import main
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main(list(map(str, arguments))) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", ["import mirnet", "from mirnet.cli.app import main; main(['-h'])"])
+def test_start_and_help_load_neither_torch_nor_vips(code: str) -> None:
+    probe = f"{code}; import sys; print('HEAVY', {{'torch', 'numpy', 'pyvips'}} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "HEAVY set()"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in mirnet.__all__:
+        assert getattr(mirnet, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = mirnet.Nothing
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert output_of(capsys, "--version").strip() == mirnet.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"),
+    [
+        ([], ["5,858,560", "139.51 G", "406", "390.22 M"]),
+        (["--groups", "1,1,1,1"], ["9,688,960", "252.99 G"]),
+        (["--in-channels", "6"], ["5,860,720"]),
+        ([], ["1,536", "8,192"]),
+    ],
+)
+def test_profile_gives_the_figures_of_the_paper(
+    arguments: list[str], numbers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = output_of(capsys, "profile", *arguments)
+    for number in numbers:
+        assert f" {number}" in text
+
+
+def test_profile_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = json.loads(output_of(capsys, "profile", "--preset", "small", "--json"))
+    assert counts["parameters"] == 488_864
+    assert counts["config"]["width"] == 32
+
+
+def test_profile_names_the_rule_that_a_config_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "--groups", "3"]) == 1
+    assert "groups: 3 does not divide" in capsys.readouterr().err
+
+
+def test_convert_takes_a_released_file(
+    tiny_model: MIRNetV2, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = released_names(tiny_model)
+    weights = {names[ours]: value for ours, value in tiny_model.state_dict().items()}
+    torch.save({"params": weights}, tmp_path / "released.pth")
+    source, target = tmp_path / "released.pth", tmp_path / "released.safetensors"
+    said = output_of(capsys, "convert", source, "--task", "denoising")
+    assert str(target) in said
+    image = torch.rand(1, 3, 8, 8)
+    assert torch.equal(load_model(target)(image), tiny_model(image))
+    assert main(["convert", str(source)]) == 1
+    assert "is already there" in capsys.readouterr().err
+
+
+def test_convert_refuses_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(tmp_path / "gone.pth")]) == 1
+    assert "gone.pth" in capsys.readouterr().err
+
+
+def test_weights_lists_the_shipped_ones_and_their_cards(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = output_of(capsys, "weights")
+    for entry in catalog.CATALOG.values():
+        assert entry.name in text
+        assert entry.sha256 in text
+        assert entry.card.is_file()
+    assert "No weights yet for: dual-pixel-deblurring, super-resolution" in text
+
+
+def test_doctor_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output_of(capsys, "doctor")
+    assert torch.__version__ in text
+    assert "denoising-small: " in text
+
+
+def test_doctor_names_missing_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(catalog, "PACKAGED", tmp_path)
+    assert main(["doctor"]) == 1
+    assert "is missing; reinstall mirnet" in capsys.readouterr().out
+
+
+def test_doctor_says_how_to_get_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mirnet.cli.doctor.OPTIONAL", {"train": ("no-such-package",)})
+    assert 'missing; pip install "mirnet[train]"' in output_of(capsys, "doctor")
+
+
+def test_evaluate_scores_folders(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("input", "target"):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        pixels = random_pixels((16, 16, 3), np.uint8)
+        write_photo(Photo(pixels=pixels), tmp_path / "pairs" / kind / "a.png")
+    line = output_of(capsys, "evaluate", tmp_path / "pairs", "--weights", tiny_weights)
+    assert "1 pairs  psnr" in line
+    table = output_of(capsys, "evaluate", tmp_path / "pairs", "--weights", tiny_weights, "--json")
+    assert set(json.loads(table)["images"]["a"]) == {"psnr", "ssim"}
+
+
+def test_evaluate_without_folders_says_what_to_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate"]) == 1
+    assert "name at least one folder" in capsys.readouterr().err
+
+
+def test_train_names_a_missing_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "nowhere.toml"]) == 1
+    assert "nowhere.toml" in capsys.readouterr().err
