@@ -17,7 +17,9 @@ from mirnet.errors import CheckpointError, ConfigError
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 
-FORMAT = "mirnet"
+METADATA_KEY = "mirnet"
+"""The one entry of a file's metadata, a JSON object. safetensors writes several entries in an
+order that changes from run to run; with one, equal models give equal files."""
 FORMAT_VERSION = 1
 
 
@@ -71,18 +73,17 @@ def save_model(
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint to ``path`` (safetensors), whole or not at all."""
-    metadata = {
-        "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "config": json.dumps(checkpoint.config.to_dict()),
-        "task": checkpoint.task or "",
-        "provenance": json.dumps(checkpoint.provenance),
+    description = {
+        "format_version": FORMAT_VERSION,
+        "task": checkpoint.task,
+        "config": checkpoint.config.to_dict(),
+        "provenance": checkpoint.provenance,
     }
     weights = {name: value.contiguous() for name, value in checkpoint.weights.items()}
     if not path.parent.is_dir():
         raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
     with replacing(path) as temporary:
-        save_file(weights, temporary, metadata)
+        save_file(weights, temporary, {METADATA_KEY: json.dumps(description)})
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -96,18 +97,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: there is no such weights file")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            _check_format(metadata, path)
+            description = _description(file.metadata() or {}, path)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path}: not a whole safetensors file ({error}); copy or download it again"
         ) from error
     checkpoint = Checkpoint(
-        config=_config(metadata, path),
+        config=_config(description, path),
         weights=weights,
-        task=metadata.get("task") or None,
-        provenance=_json(metadata, "provenance", path),
+        task=description.get("task"),
+        provenance=description.get("provenance", {}),
     )
     with torch.device("meta"):
         expected = MIRNetV2(checkpoint.config).state_dict()
@@ -135,37 +135,38 @@ def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], where
             raise CheckpointError(f"{where}: {name} holds values that are not finite numbers")
 
 
-def _check_format(metadata: dict[str, str], path: Path) -> None:
-    if metadata.get("format") != FORMAT:
+def _description(metadata: dict[str, str], path: Path) -> dict[str, Any]:
+    """What the file says about its model, of a version that we read."""
+    if METADATA_KEY not in metadata:
         raise CheckpointError(
             f"{path}: holds no mirnet config in its metadata; if it has the released key layout, "
             "run `mirnet convert` on it"
         )
-    version = metadata.get("format_version", "")
-    if not version.isdigit():
+    try:
+        description = json.loads(metadata[METADATA_KEY])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its description in the metadata is not JSON") from error
+    if not isinstance(description, dict):
+        raise CheckpointError(f"{path}: its description in the metadata is not a JSON object")
+    version = description.get("format_version")
+    if not isinstance(version, int):
         raise CheckpointError(f"{path}: its format_version is {version!r}, not a number")
-    if int(version) > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: has format version {version}, this mirnet reads up to {FORMAT_VERSION}; "
             "upgrade with `pip install -U mirnet`"
         )
+    return description
 
 
-def _config(metadata: dict[str, str], path: Path) -> MIRNetV2Config:
+def _config(description: dict[str, Any], path: Path) -> MIRNetV2Config:
+    values = description.get("config")
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: its config is {values!r}, not a JSON object")
     try:
-        return MIRNetV2Config.from_dict(_json(metadata, "config", path))
+        return MIRNetV2Config.from_dict(values)
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config is not valid: {error}") from error
-
-
-def _json(metadata: dict[str, str], key: str, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(metadata.get(key, ""))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its metadata entry {key!r} is not JSON") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: its metadata entry {key!r} is not a JSON object")
-    return value
 
 
 def _listed(names: list[str], most: int = 3) -> str:
