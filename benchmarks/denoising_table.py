@@ -57,7 +57,7 @@ def main() -> None:
             "mirnet": evaluate_with(restorer, folder),
         }
         rows.append({"folder": "/".join(folder.parts[-2:]), "methods": methods})
-        print_rows(rows[-1:], header=len(rows) == 1)
+        print_row(rows[-1], header=len(rows) == 1)
     if options.output:
         record = {
             "weights": weights.name,
@@ -101,33 +101,31 @@ def at_estimated_sigma(views: Tensor) -> Tensor:
 
 
 def at_best_sigma(folder: Path) -> Scores:
-    """BM3D at the noise level with the highest PSNR of each picture: a grid, then halved steps."""
-    images: dict[str, dict[str, float]] = {}
-    for pair in scan_pairs(folder):
-        views, target = load_pair(pair)
-        picture = as_picture(views)
-        tried: dict[float, dict[str, float]] = {}
-
-        def attempt(sigma: float) -> float:
-            if sigma not in tried:
-                values = score(run_bm3d(picture, sigma), target, PROTOCOL)  # noqa: B023
-                tried[sigma] = {name: float(value[0]) for name, value in values.items()}  # noqa: B023
-            return tried[sigma]["psnr"]  # noqa: B023
-
-        best = max(map(float, SIGMAS), key=attempt)
-        factor = float(SIGMAS[1] / SIGMAS[0])
-        for _ in range(3):
-            factor **= 0.5
-            best = max((best / factor, best, best * factor), key=attempt)
-        images[pair.id] = tried[best] | {"sigma_255": best * 255}
-    names = list(PROTOCOL_METRICS)
-    return {
-        "mean": {n: float(np.mean([row[n] for row in images.values()])) for n in names},
-        "images": images,
+    """BM3D at the noise level that gives each picture its highest PSNR."""
+    images = {pair.id: best_of_picture(*load_pair(pair)) for pair in scan_pairs(folder)}
+    means = {
+        name: float(np.mean([row[name] for row in images.values()])) for name in ("psnr", "ssim")
     }
+    return {"mean": means, "images": images}
 
 
-PROTOCOL_METRICS = ("psnr", "ssim")
+def best_of_picture(views: Tensor, target: Tensor) -> dict[str, float]:
+    """The best scores and their noise level: a grid, then steps of half the size, three times."""
+    picture = as_picture(views)
+    tried: dict[float, dict[str, float]] = {}
+
+    def attempt(sigma: float) -> float:
+        if sigma not in tried:
+            values = score(run_bm3d(picture, sigma), target, PROTOCOL)
+            tried[sigma] = {name: float(value[0]) for name, value in values.items()}
+        return tried[sigma]["psnr"]
+
+    best = max(map(float, SIGMAS), key=attempt)
+    factor = float(SIGMAS[1] / SIGMAS[0])
+    for _ in range(3):
+        factor **= 0.5
+        best = max((best / factor, best, best * factor), key=attempt)
+    return tried[best] | {"sigma_255": best * 255}
 
 
 def run_bm3d(picture: NDArray[np.float64], sigma: float) -> Tensor:
@@ -142,17 +140,14 @@ def as_picture(views: Tensor) -> NDArray[np.float64]:
     return views[0].numpy().transpose(1, 2, 0).astype(np.float64)
 
 
-def print_rows(rows: list[dict[str, Any]], *, header: bool) -> None:
+def print_row(row: dict[str, Any], *, header: bool) -> None:
     if header:
         print("| pairs | input | BM3D, estimated σ | BM3D, best σ | mirnet |")
         print("|---|---|---|---|---|")
-    for row in rows:
-        cells = [
-            f"{method['mean']['psnr']:.2f} dB / {method['mean']['ssim']:.3f}"
-            for method in row["methods"].values()
-        ]
-        count = len(row["methods"]["input"]["images"])
-        print(f"| {row['folder']} ({count}) | {' | '.join(cells)} |", flush=True)
+    means = [method["mean"] for method in row["methods"].values()]
+    cells = [f"{mean['psnr']:.2f} dB / {mean['ssim']:.3f}" for mean in means]
+    count = len(row["methods"]["input"]["images"])
+    print(f"| {row['folder']} ({count}) | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
