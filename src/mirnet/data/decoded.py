@@ -26,7 +26,6 @@ class DecodedPictures:
         """Use ``folder`` for the arrays; it is made if need be."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._open = lru_cache(maxsize=4096)(_open)
 
     def get(self, path: Path) -> NDArray[Any]:
         """The picture, upright, ``(H, W, 1)`` or ``(H, W, 3)``, uint8, uint16 or float32."""
@@ -37,9 +36,10 @@ class DecodedPictures:
         if not stored.exists():
             with replacing(stored) as temporary:
                 np.save(temporary, read_photo(path).pixels)
-        return self._open(stored)
+        return _open(stored)
 
 
+@lru_cache(maxsize=4096)
 def _open(stored: Path) -> NDArray[Any]:
     array: NDArray[Any] = np.load(stored, mmap_mode="r")
     return array
