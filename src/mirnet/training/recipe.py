@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -14,7 +14,26 @@ from mirnet.data.degradations import DEGRADATIONS
 from mirnet.data.transforms import Augmentation
 from mirnet.errors import ConfigError, RecipeError
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.config import MIRNetV2Config
+from mirnet.models.config import Block, Fusion, MIRNetV2Config, Residual
+
+
+class ModelChanges(TypedDict, total=False):
+    """Fields of MIRNetV2Config; a type for each, so that the command line can read them."""
+
+    in_channels: int
+    out_channels: int
+    width: int
+    width_factor: float
+    streams: int
+    columns: int
+    groups: tuple[int, ...]
+    blocks: int
+    fusion: Fusion
+    block: Block
+    residual: Residual
+    skip_connections: bool
+    intermediate_fusion: bool
+    final_fusion: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +42,8 @@ class ModelRecipe:
 
     preset: Literal["paper", "released", "small"] = "paper"
     """Where the config starts from."""
-    changes: dict[str, Any] = field(default_factory=dict)
-    """Fields of MIRNetV2Config that differ from the preset."""
+    changes: ModelChanges = field(default_factory=ModelChanges)
+    """What differs from the preset."""
     start_from: Path | None = None
     """Weights to start from instead of random ones."""
 

@@ -1,0 +1,205 @@
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.training.conftest import MakeRecipe
+from torch import Tensor
+
+from mirnet.checkpoints.store import read_checkpoint
+from mirnet.errors import CheckpointError, DataError, NonFiniteError, RecipeError
+from mirnet.evaluation.evaluate import evaluate_folder
+from mirnet.inference.restorer import Restorer
+from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.training.batches import training_batches
+from mirnet.training.loop import MOST_SKIPPED, train
+from mirnet.training.recipe import (
+    DataRecipe,
+    ModelRecipe,
+    OptimRecipe,
+    Recipe,
+    ScheduleRecipe,
+    SourceRecipe,
+    Stage,
+    ValidationRecipe,
+)
+from mirnet.training.state import TrainingState
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "loss_curve.json"
+
+
+def log_of(folder: Path, kind: str) -> list[dict[str, Any]]:
+    text = (folder / "log.jsonl").read_text("utf-8")
+    return [line for line in map(json.loads, text.splitlines()) if line["kind"] == kind]
+
+
+def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_loss_follows_the_golden_curve(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    """The curve is the log of this run. Machines round differently, so not bit by bit."""
+    golden = json.loads(GOLDEN.read_text("utf-8"))
+    stages = (
+        Stage(steps=30, patch_size=16, batch_size=4),
+        Stage(steps=10, patch_size=32, batch_size=2),
+    )
+    recipe = make_recipe(
+        schedule=ScheduleRecipe(lr=2e-3, warmup_steps=5, stages=stages),
+        optim=OptimRecipe(clip_norm=1.0),
+    )
+    train(recipe, tmp_path)
+    lines = log_of(tmp_path, "train")
+    assert [line["loss"] for line in lines] == pytest.approx(golden["loss"], rel=1e-3)
+    assert [line["lr"] for line in lines] == pytest.approx(golden["lr"], rel=1e-6)
+    assert [line["patch_size"] for line in lines] == [16] * 30 + [32] * 10
+    # It learns: what a curve of constants could not show.
+    assert sum(golden["loss"][25:30]) < 0.8 * sum(golden["loss"][:5])
+
+
+def test_a_run_leaves_a_model_that_knows_its_recipe(
+    make_recipe: MakeRecipe, real_pairs: Path, tmp_path: Path
+) -> None:
+    recipe = make_recipe(validation=ValidationRecipe(folders=(real_pairs,), every=4))
+    path = train(recipe, tmp_path)
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.config == recipe.model.config()
+    assert checkpoint.task == "denoising"
+    assert checkpoint.provenance["recipe"] == recipe.to_dict()
+    assert checkpoint.provenance["step"] == 10
+    assert json.loads((tmp_path / "recipe.json").read_text("utf-8")) == recipe.to_dict()
+    rows = log_of(tmp_path, "validation")
+    assert [row["step"] for row in rows] == [4, 8, 10]
+    again = evaluate_folder(Restorer(checkpoint.build()), real_pairs, "photo").means()
+    assert rows[-1]["psnr"] == pytest.approx(again["psnr"], abs=1e-3)
+    best = read_checkpoint(tmp_path / "best.safetensors").provenance["step"]
+    assert best == max(rows, key=lambda row: row["psnr"])["step"]
+
+
+def test_parts_of_a_batch_add_up_to_the_batch(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    whole = load_file(train(make_recipe(), tmp_path / "whole"))
+    parts = load_file(train(make_recipe(optim=OptimRecipe(accumulate=2)), tmp_path / "parts"))
+    assert log_of(tmp_path / "whole", "train")[0]["loss"] == pytest.approx(
+        log_of(tmp_path / "parts", "train")[0]["loss"], rel=1e-5
+    )
+    for name, value in whole.items():
+        assert torch.allclose(value, parts[name], atol=2e-4), name
+
+
+def test_the_average_is_what_is_saved(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decay = 0.7
+    seen: list[dict[str, Tensor]] = []
+    update = TrainingState.update_average
+
+    def remember(self: TrainingState, given: float) -> None:
+        seen.append({name: value.clone() for name, value in self.model.state_dict().items()})
+        update(self, given)
+
+    monkeypatch.setattr(TrainingState, "update_average", remember)
+    saved = load_file(train(make_recipe(optim=OptimRecipe(ema=decay)), tmp_path))
+    torch.manual_seed(5)
+    average = MIRNetV2(make_recipe().model.config()).state_dict()
+    for weights in seen:
+        average = {n: decay * average[n] + (1 - decay) * weights[n] for n in average}
+    assert len(seen) == 10
+    for name, value in saved.items():
+        assert torch.allclose(value, average[name], atol=1e-6), name
+
+
+def test_bfloat16_keeps_the_weights_in_float32(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    full = log_of_run(make_recipe(), tmp_path / "full")
+    half = log_of_run(make_recipe(precision="bfloat16"), tmp_path / "half")
+    assert half != full
+    assert half == pytest.approx(full, rel=0.05)
+    saved = load_file(tmp_path / "half" / "model.safetensors")
+    assert {value.dtype for value in saved.values()} == {torch.float32}
+
+
+def log_of_run(recipe: Recipe, folder: Path) -> list[float]:
+    train(recipe, folder)
+    return [line["loss"] for line in log_of(folder, "train")]
+
+
+def test_training_starts_from_given_weights(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    first = train(make_recipe(), tmp_path / "first")
+    recipe = make_recipe()
+    still = ScheduleRecipe(lr=0.0, lr_min=0.0, stages=recipe.schedule.stages)
+    start = replace(recipe.model, start_from=first)
+    second = train(replace(recipe, model=start, schedule=still), tmp_path / "second")
+    assert same(load_file(first), load_file(second))
+    other = ModelRecipe(changes={"width": 16, "groups": (1,), "blocks": 1}, start_from=first)
+    with pytest.raises(RecipeError, match=r"model\.start_from: .* is another network"):
+        train(replace(recipe, model=other), tmp_path / "third")
+
+
+@pytest.fixture
+def spoilt_batches(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Batches with these numbers hold NaN."""
+    spoilt: set[int] = set()
+
+    def batches(*arguments: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        for number, (views, target) in enumerate(training_batches(*arguments)):
+            yield (views * torch.nan if number in spoilt else views), target
+
+    monkeypatch.setattr("mirnet.training.loop.training_batches", batches)
+    return spoilt
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_kept(
+    make_recipe: MakeRecipe, tmp_path: Path, spoilt_batches: set[int]
+) -> None:
+    spoilt_batches.add(3)
+    saved = load_file(train(make_recipe(), tmp_path))
+    assert all(bool(torch.isfinite(value).all()) for value in saved.values())
+    assert [line["loss"] is None for line in log_of(tmp_path, "train")].index(True) == 3
+    dump = torch.load(tmp_path / "skipped-step-3.pt", weights_only=True)
+    assert bool(dump["views"].isnan().all())
+    assert dump["target"].shape == (4, 3, 16, 16)
+
+
+def test_many_such_steps_end_the_run(
+    make_recipe: MakeRecipe, tmp_path: Path, spoilt_batches: set[int]
+) -> None:
+    spoilt_batches.update(range(2, 2 + MOST_SKIPPED))
+    with pytest.raises(NonFiniteError, match=r"5 steps in a row .* lower schedule\.lr"):
+        train(make_recipe(), tmp_path)
+
+
+def test_a_run_is_not_gone_on_with_by_another_recipe(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    train(make_recipe(), tmp_path)
+    with pytest.raises(RecipeError, match=r"started with another recipe \(seed was 5\)"):
+        train(make_recipe(seed=6), tmp_path)
+
+
+def test_a_finished_run_is_left_as_it_is(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    path = train(make_recipe(), tmp_path)
+    before = path.read_bytes()
+    assert train(make_recipe(), tmp_path).read_bytes() == before
+    assert len(log_of(tmp_path, "train")) == 10
+
+
+def test_a_damaged_state_is_named(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    train(make_recipe(), tmp_path)
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: the state of the run is"):
+        train(make_recipe(), tmp_path)
+
+
+def test_a_folder_that_does_not_do_is_named_before_training(
+    make_recipe: MakeRecipe, real_pairs: Path, tmp_path: Path
+) -> None:
+    missing = DataRecipe(sources=(SourceRecipe(path=tmp_path / "gone"),))
+    with pytest.raises(DataError, match=r"gone: has no folder target/"):
+        train(make_recipe(data=missing), tmp_path / "run")
+    large = ScheduleRecipe(stages=(Stage(steps=1, patch_size=512, batch_size=1),))
+    with pytest.raises(DataError, match=r"smaller than the largest patch \(512\)"):
+        train(make_recipe(schedule=large), tmp_path / "run")
