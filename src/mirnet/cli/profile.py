@@ -70,15 +70,15 @@ def profile(
         "groups": _groups(groups),
         "residual": "features" if in_channels not in (None, 3) else None,
     }
-    config = MIRNetV2Config.preset(preset).with_changes(
-        **{name: value for name, value in changes.items() if value is not None}
-    )
+    changes = {name: value for name, value in changes.items() if value is not None}
+    config = MIRNetV2Config.preset(preset).with_changes(**changes)
     counts = complexity(config, *padded_size(image_size, image_size, config.multiple))
     fusions = _fusions()
     if json_output:
         print(json.dumps({"config": config.to_dict(), **asdict(counts), "fusions_64": fusions}))
         return
-    print(f"MIRNet-v2 ({preset}) on {config.in_channels}×{image_size}×{image_size}")
+    title = ", ".join([preset, *(f"{name}={value}" for name, value in changes.items())])
+    print(f"MIRNet-v2 ({title}) on {config.in_channels}×{image_size}×{image_size}")
     print(f"  parameters    {counts.parameters:>16,}")
     print(f"  MACs          {counts.macs / 1e9:>16,.2f} G")
     print(f"  convolutions  {counts.convolutions:>16,}  ({counts.convolution_modules} modules)")
