@@ -10,7 +10,7 @@ from tests.conftest import TINY, random_pixels
 from torch import Tensor
 
 from mirnet.errors import InsufficientMemoryError, NonFiniteError, PhotoError, UnknownWeightsError
-from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.io import read_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference import memory
 from mirnet.inference.restorer import Restorer, choose_dtype
@@ -227,20 +227,3 @@ def test_a_photo_that_will_not_fit_is_refused_before_it_is_decoded(
     )
     with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 14×9 needs about"):
         restorer.restore_file(source, source.with_suffix(".tif"))
-
-
-def test_grey_and_rgba_files_keep_their_kind(restorer: Restorer, tmp_path: Path) -> None:
-    alpha = random_pixels((6, 5), np.uint16)
-    photos = {
-        "grey": Photo(pixels=random_pixels((6, 5, 1), np.uint16)),
-        "rgba": Photo(pixels=random_pixels((6, 5, 3), np.uint16), alpha=alpha),
-    }
-    for name, photo in photos.items():
-        write_photo(photo, tmp_path / f"{name}.png")
-        restorer.restore_file(tmp_path / f"{name}.png", tmp_path / f"{name}-out.png")
-        restored = read_photo(tmp_path / f"{name}-out.png")
-        assert restored.header == photo.header
-        assert (restored.alpha is None) == (photo.alpha is None)
-    restored_alpha = read_photo(tmp_path / "rgba-out.png").alpha
-    assert restored_alpha is not None
-    assert np.array_equal(restored_alpha, alpha)
