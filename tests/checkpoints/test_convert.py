@@ -13,9 +13,10 @@ from mirnet.checkpoints.convert import CONTAINERS, released_names
 from mirnet.checkpoints.load import load_checkpoint, load_model
 from mirnet.checkpoints.store import read_checkpoint
 from mirnet.cli.app import main
-from mirnet.errors import CheckpointError, UnsafeCheckpointError
+from mirnet.errors import UnsafeCheckpointError
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.checkpoints.conftest import refused
 
 LAYOUT = Path(__file__).parent.parent / "golden" / "released_layout.json"
 Weights = dict[str, Tensor]
@@ -193,11 +194,3 @@ def test_text_and_plain_pickles_are_refused(tmp_path: Path) -> None:
     plain.write_bytes(pickle.dumps({"params": {"conv_in.weight": [1.0, 2.0]}}, protocol=2))
     refused(text, "not a torch checkpoint")
     refused(plain, "truncated or damaged torch checkpoint")
-
-
-def refused(path: Path, fault: str) -> None:
-    with pytest.raises(CheckpointError, match=fault) as caught:
-        load_model(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message

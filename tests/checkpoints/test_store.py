@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.conftest import TINY
 from torch import Tensor
 
 from mirnet.checkpoints.load import load_model
@@ -20,6 +19,8 @@ from mirnet.checkpoints.store import (
 from mirnet.errors import CheckpointError
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.checkpoints.conftest import refused
+from tests.conftest import TINY
 
 Weights = dict[str, Tensor]
 Description = dict[str, Any]
@@ -189,11 +190,3 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(b"HDF")
     refused(path, r"weights end in \.safetensors")
-
-
-def refused(path: Path, fault: str) -> None:
-    with pytest.raises(CheckpointError, match=fault) as caught:
-        load_model(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message

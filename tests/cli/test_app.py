@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.conftest import random_pixels
 
 import mirnet
 from mirnet.checkpoints import catalog
@@ -16,6 +15,7 @@ from mirnet.cli.app import main
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.conftest import random_pixels
 
 
 def output_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import random_pixels
 
 from mirnet.cli.app import main
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
+from tests.conftest import random_pixels
 
 MakePhoto = Callable[..., Path]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import random_pixels
 
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
+from tests.conftest import random_pixels
 
 MakePairs = Callable[..., Path]
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import random_pixels
 
 from mirnet.data.decoded import DecodedPictures
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
+from tests.conftest import random_pixels
 
 
 @pytest.fixture

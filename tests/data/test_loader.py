@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.data.conftest import MakePairs
 from torch import Tensor
 
 from mirnet.data.loader import SampleRequest, Source, TrainingSamples, make_loader
 from mirnet.data.manifest import scan_clean, scan_pairs
 from mirnet.imaging.io import read_photo
+from tests.data.conftest import MakePairs
 
 REQUESTS = [[SampleRequest(4 * batch + i, 16) for i in range(4)] for batch in range(3)]
 

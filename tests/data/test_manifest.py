@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-from tests.conftest import random_pixels
-from tests.data.conftest import MakePairs
 
 from mirnet.data.manifest import check_pairs, scan_clean, scan_pairs
 from mirnet.errors import DataError
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
+from tests.conftest import random_pixels
+from tests.data.conftest import MakePairs
 
 
 def test_pairs_match_by_name_and_come_in_order(make_pairs: MakePairs) -> None:

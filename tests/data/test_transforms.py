@@ -1,9 +1,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import random_pixels
 
 from mirnet.data.transforms import Augmentation, random_crop, random_flips
+from tests.conftest import random_pixels
 
 ALL_KINDS: tuple[Augmentation, ...] = ("horizontal-flip", "vertical-flip", "transpose")
 

@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.conftest import random_pixels
 from torch import Tensor
 
 from mirnet.data.manifest import scan_pairs
@@ -12,6 +11,7 @@ from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import evaluate_folder, load_pair
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
+from tests.conftest import random_pixels
 
 
 @pytest.fixture

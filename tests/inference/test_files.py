@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyvips
-from tests.conftest import random_pixels
 
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
+from tests.conftest import random_pixels
 
 
 @pytest.fixture(scope="module")

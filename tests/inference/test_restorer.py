@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.conftest import TINY, random_pixels
 from torch import Tensor
 
 from mirnet.errors import InsufficientMemoryError, NonFiniteError, PhotoError, UnknownWeightsError
@@ -16,6 +15,7 @@ from mirnet.inference import memory
 from mirnet.inference.restorer import Restorer, choose_dtype
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.conftest import TINY, random_pixels
 
 SHAPES = [(1, 1, 3), (3, 5, 3), (4, 8, 3), (4097, 3, 3), (7, 9, 1), (7, 9)]
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.conftest import MakeRecipe
 from torch import Tensor
 
 from mirnet.checkpoints.store import read_checkpoint
@@ -28,6 +27,7 @@ from mirnet.training.recipe import (
     ValidationRecipe,
 )
 from mirnet.training.state import TrainingState
+from tests.training.conftest import MakeRecipe
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "loss_curve.json"
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from mirnet.atomic import replacing
-from mirnet.checkpoints.store import read_checkpoint, save_model
-from mirnet.errors import NonFiniteError, RecipeError
+from mirnet.checkpoints.store import save_model
+from mirnet.errors import NonFiniteError
 from mirnet.evaluation.evaluate import evaluate_folder
 from mirnet.inference.restorer import Restorer
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -20,7 +18,7 @@ from mirnet.training.log import Clock, RunLog
 from mirnet.training.objective import objective
 from mirnet.training.recipe import Recipe
 from mirnet.training.schedule import lr_at, stage_at, total_steps
-from mirnet.training.state import TrainingState
+from mirnet.training.state import TrainingState, start_or_resume
 
 MOST_SKIPPED = 5
 """Steps in a row with a loss or gradient that is not finite, before the run is given up."""
@@ -48,7 +46,7 @@ def train(recipe: Recipe, folder: Path) -> Path:
     """
     fabric = Fabric(accelerator=recipe.device, devices=1, precision=_precision(recipe))  # type: ignore[arg-type]
     folder.mkdir(parents=True, exist_ok=True)
-    state = _start(recipe, folder)
+    state = start_or_resume(recipe, folder)
     model = fabric.to_device(state.model)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it is faster
     model, optimizer = fabric.setup(model, state.optimizer)
@@ -81,31 +79,6 @@ def train(recipe: Recipe, folder: Path) -> Path:
             if state.step % recipe.checkpoint_every == 0 or state.step == steps:
                 state.save(folder / "state.safetensors", recipe)
     return folder / "model.safetensors"
-
-
-def _start(recipe: Recipe, folder: Path) -> TrainingState:
-    """The state of a new run, or of the one that the folder holds."""
-    torch.manual_seed(recipe.seed)
-    model = MIRNetV2(recipe.model.config())
-    if recipe.model.start_from is not None:
-        start = read_checkpoint(recipe.model.start_from)
-        if start.config != model.config:
-            raise RecipeError(f"model.start_from: {recipe.model.start_from} is another network")
-        model.load_state_dict(start.weights)
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=recipe.schedule.lr, betas=recipe.optim.betas
-    )
-    average = None
-    if recipe.optim.ema is not None:
-        average = {name: value.clone() for name, value in model.state_dict().items()}
-    state = TrainingState(model, optimizer, average)
-    saved = folder / "state.safetensors"
-    if saved.exists():
-        state.load(saved, recipe)
-    else:
-        with replacing(folder / "recipe.json") as temporary:
-            temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
-    return state
 
 
 def _step(

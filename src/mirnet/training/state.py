@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mirnet.atomic import replacing
+from mirnet.checkpoints.store import read_checkpoint
 from mirnet.errors import CheckpointError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.recipe import Recipe
@@ -94,6 +95,31 @@ class TrainingState:
         if self.average is not None:
             for name, value in _under("average.", tensors).items():
                 self.average[name].copy_(value)
+
+
+def start_or_resume(recipe: Recipe, folder: Path) -> TrainingState:
+    """The state of the run that ``folder`` holds, or of a new one, whose recipe it then notes."""
+    torch.manual_seed(recipe.seed)
+    model = MIRNetV2(recipe.model.config())
+    if recipe.model.start_from is not None:
+        start = read_checkpoint(recipe.model.start_from)
+        if start.config != model.config:
+            raise RecipeError(f"model.start_from: {recipe.model.start_from} is another network")
+        model.load_state_dict(start.weights)
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=recipe.schedule.lr, betas=recipe.optim.betas
+    )
+    average = None
+    if recipe.optim.ema is not None:
+        average = {name: value.clone() for name, value in model.state_dict().items()}
+    state = TrainingState(model, optimizer, average)
+    saved = folder / "state.safetensors"
+    if saved.exists():
+        state.load(saved, recipe)
+    else:
+        with replacing(folder / "recipe.json") as temporary:
+            temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
+    return state
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
