@@ -102,7 +102,7 @@ def run(jobs: list[Job], load: Callable[[], RestoreFile], *, overwrite: bool) ->
                 logging.getLogger("mirnet").debug("%s", job.source, exc_info=error)
                 summary.failures[job.source] = _reason(job.source, error)
             progress.advance(bar)
-        progress.update(bar, description="restored")
+        progress.update(bar, description="done")
     return summary
 
 
