@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from skimage.restoration import estimate_sigma
 from torch import Tensor
 
+import mirnet
 from mirnet import Restorer
 from mirnet.atomic import replacing
 from mirnet.checkpoints.catalog import resolve
@@ -63,8 +64,8 @@ def main() -> None:
             "weights": weights.name,
             "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
             "protocol": PROTOCOL.name,
-            "versions": {name: version(name) for name in ("mirnet", "torch", "bm3d")}
-            | {"python": platform.python_version()},
+            "versions": {name: version(name) for name in ("torch", "bm3d", "scikit-image")}
+            | {"mirnet": mirnet.__version__, "python": platform.python_version()},
             "folders": rows,
         }
         options.output.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

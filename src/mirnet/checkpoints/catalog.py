@@ -46,7 +46,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="denoising-small",
             task="denoising",
-            sha256="",
+            sha256="de7bc8cff4b1e533c26b88f3e00d371a9d5263909071cbb95bcb3e744ff30e7b",
             summary="noise of phones and of little light; the small network, 0.5 M parameters",
         ),
     )

@@ -18,12 +18,16 @@ from mirnet.data.degradations.draws import (
 
 
 def gaussian_noise(
-    clean: NDArray[Any], rng: np.random.Generator, *, sigma: Span = (0.01, 0.2)
+    clean: NDArray[Any], rng: np.random.Generator, *, sigma: Span = (0.004, 0.2)
 ) -> Array:
-    """``clean`` with white noise in sRGB, clipped; its deviation drawn uniformly from ``sigma``."""
+    """``clean`` with white noise in sRGB, clipped; its deviation drawn from ``sigma``.
+
+    It is drawn log-uniformly: most photos have little noise, and a network that has seen little
+    of it takes their fine detail for noise.
+    """
     require_picture(clean)
-    require_span("sigma", sigma, least=0)
-    deviation = np.float32(rng.uniform(*sigma))
+    require_span("sigma", sigma, least=0, exclusive=True)
+    deviation = np.float32(log_uniform(rng, sigma))
     noise = rng.standard_normal(clean.shape, np.float32) * deviation
     noisy: Array = np.clip(clean + noise, 0, 1)
     return noisy
