@@ -46,7 +46,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="denoising-small",
             task="denoising",
-            sha256="de7bc8cff4b1e533c26b88f3e00d371a9d5263909071cbb95bcb3e744ff30e7b",
+            sha256="28aeab19f434beb395f1c04a9c33566c899f892ff2b722ea7ab9c20f99ec913e",
             summary="noise of phones and of little light; the small network, 0.5 M parameters",
         ),
     )
