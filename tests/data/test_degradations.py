@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from mirnet.data.degradations import (
     DEGRADATIONS,
+    camera_jpeg,
     camera_noise,
     gaussian_noise,
     random_exposure,
@@ -244,3 +245,30 @@ def test_other_pictures_are_refused(degrade: object, wrong: NDArray[np.generic])
 def test_impossible_ranges_are_named(span: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=next(iter(span))):
         camera_noise(flat(0.5), np.random.default_rng(0), **span)
+
+
+def test_camera_jpeg_leaves_coarse_and_weak_grain_and_some_pictures_alone() -> None:
+    clean = flat(0.5, height=96, width=96)
+    deviations, coarse, same = [], 0, 0
+    for seed in range(40):
+        grain = camera_jpeg(clean, np.random.default_rng(seed)) - clean
+        deviation = float(grain.std())
+        if deviation < 1e-6:
+            same += 1
+            continue
+        deviations.append(deviation * 255)
+        coarse += neighbour_correlation(grain, axis=1) > 0.4
+    assert 1 <= same <= 12  # one in ten is left as it is, and the weakest grain rounds to nothing
+    assert max(deviations) < 15
+    assert coarse > len(deviations) / 2
+
+
+def test_camera_jpeg_can_be_told_what_to_leave_out() -> None:
+    clean = colourful()
+    rounded = np.rint(clean * 255) / 255
+    kept = camera_jpeg(clean, np.random.default_rng(0), untouched=1.0, jpeg=0.0)
+    assert np.abs(kept - rounded).max() < 1e-6
+    stored = camera_jpeg(clean, np.random.default_rng(0), untouched=1.0, jpeg=1.0)
+    assert 0 < np.abs(stored - clean).mean() < 0.1
+    with pytest.raises(DataError, match="quality"):
+        camera_jpeg(clean, np.random.default_rng(0), quality=(0, 50))

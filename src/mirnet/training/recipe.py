@@ -65,7 +65,7 @@ class SourceRecipe:
     weight: float | None = None
     """How often it is drawn, relative to the others; by default its number of pictures."""
     degradation: str | None = None
-    """Makes the input from clean pictures: "camera-noise" or "gaussian-noise"."""
+    """Makes the input from clean pictures: "camera-noise", "camera-jpeg" or "gaussian-noise"."""
     exposure: bool = False
     """Darken clean pictures at random before they are degraded."""
 

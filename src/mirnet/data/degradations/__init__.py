@@ -14,13 +14,22 @@ from numpy.typing import NDArray
 
 from mirnet.data.degradations.camera import camera_noise
 from mirnet.data.degradations.simple import gaussian_noise, random_exposure
+from mirnet.data.degradations.stored import camera_jpeg
 
 Degradation = Callable[[NDArray[Any], np.random.Generator], NDArray[Any]]
 """``(clean picture, random generator) → degraded picture``; nothing else is read."""
 
 DEGRADATIONS: dict[str, Degradation] = {
     "camera-noise": camera_noise,
+    "camera-jpeg": camera_jpeg,
     "gaussian-noise": gaussian_noise,
 }
 
-__all__ = ["DEGRADATIONS", "Degradation", "camera_noise", "gaussian_noise", "random_exposure"]
+__all__ = [
+    "DEGRADATIONS",
+    "Degradation",
+    "camera_jpeg",
+    "camera_noise",
+    "gaussian_noise",
+    "random_exposure",
+]
