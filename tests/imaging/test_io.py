@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import struct
 import zlib
@@ -253,7 +254,7 @@ def test_several_pages_are_refused(tmp_path: Path, suffix: str) -> None:
     pages = vips(np.concatenate([noise(RGB), noise(RGB, seed=1)])).copy()
     pages.set_type(pyvips.GValue.gint_type, "page-height", RGB[0])
     pages.write_to_file(str(tmp_path / f"a{suffix}"))
-    with pytest.raises(PhotoError, match="holds 2 pages or frames; extract"):
+    with pytest.raises(PhotoError, match=r"(holds 2 pages or frames|is animated); extract"):
         read_photo(tmp_path / f"a{suffix}")
 
 
@@ -388,7 +389,7 @@ def test_truncated_files_are_refused(
     path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(PhotoError, match="get a fresh copy") as info:
         read_photo(path)
-    assert one_line(info).startswith(f"{path}: truncated")
+    assert re.match(f"{path}: (is )?truncated", one_line(info))
     assert capfd.readouterr() == ("", "")
 
 
@@ -423,7 +424,7 @@ def test_a_png_with_a_flipped_bit_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"just text\n" * 9, "is not a PNG"), (b"GIF89a" + bytes(50), "not a PNG")],
+    [(b"", "is empty"), (b"just text\n" * 9, "is no PNG"), (b"GIF89a" + bytes(50), "is GIF")],
 )
 def test_files_that_are_no_photos_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "text.png"

@@ -1,179 +1,132 @@
-"""EXIF as a TIFF structure: set it upright, take it out of a TIFF file, put it into one.
-
-libvips neither reads nor writes the EXIF of TIFF files, and cuts their IPTC short. An EXIF block
-is itself laid out like a TIFF file (a header, then directories of fields), so one reader and one
-writer serve both.
-"""
+"""EXIF blocks: made true for a restored photo, and made from the fields of a TIFF file."""
 
 from __future__ import annotations
 
-import mmap
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
-ORIENTATION, IPTC = 0x0112, 0x83BB
-SHORT, LONG, UNDEFINED = 3, 4, 7
+from mirnet.imaging.directories import (
+    EXIF_DIRECTORY,
+    LONG,
+    SHORT,
+    Directory,
+    Layout,
+    Reader,
+    serialize,
+)
 
-# The directories that hang below another: EXIF, GPS, and EXIF's interoperability.
-CHILDREN = (0x8769, 0x8825, 0xA005)
-# The fields of the main directory that describe the photo and not how the file stores it:
-# description, make, model, software, time, artist, copyright.
-DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+PREFIX = b"Exif\0\0"
+"""What JPEG, and some writers of other formats, put before a block."""
 
-# Type → (bytes per item, items per value): a rational is two longs.
-TYPES = {
-    1: (1, 1), 2: (1, 1), 3: (2, 1), 4: (4, 1), 5: (4, 2), 6: (1, 1), 7: (1, 1),
-    8: (2, 1), 9: (4, 1), 10: (4, 2), 11: (4, 1), 12: (8, 1), 13: (4, 1),
-}  # fmt: skip
-
-Buffer = bytes | mmap.mmap
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One entry of a directory; ``value`` holds ``count`` values, little-endian."""
-
-    kind: int
-    count: int
-    value: bytes
+ORIENTATION = 0x0112
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+WIDTHS, HEIGHTS = (0x0100, 0xA002), (0x0101, 0xA003)
+THUMBNAILS = ((0x0201, 0x0202), (0x0111, 0x0117))
+"""Where a thumbnail stands and its size: a JPEG, or bare pixels."""
+PER_MILLIMETRE = {2: 1 / 25.4, 3: 1 / 10}
+"""Units of resolution: inch, centimetre."""
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """Fields and the directories below, by tag."""
+def settled(block: bytes, height: int, width: int) -> bytes:
+    """The same EXIF for an upright photo of this size, without its thumbnail.
 
-    fields: dict[int, Field] = field(default_factory=dict)
-    children: dict[int, Directory] = field(default_factory=dict)
+    Orientation and sizes are set where the block names them; the thumbnail shows the photo as it
+    was, and perhaps sideways. All other bytes stay where they are: maker notes point to each
+    other by position. What can't be parsed is returned as it is.
+    """
+    edited = bytearray(block)
+    try:
+        layout = Layout.of(block)
+        if layout.is_big:
+            return block
+        (main,) = struct.unpack_from(layout.offset, block, 4)
+        values = {ORIENTATION: 1}
+        values |= dict.fromkeys(WIDTHS, width) | dict.fromkeys(HEIGHTS, height)
+        for directory in (main, _pointer(block, layout, main, EXIF_DIRECTORY)):
+            for tag, at in _entries(block, layout, directory) if directory else ():
+                if tag in values:
+                    kind = SHORT if values[tag] < 1 << 16 else LONG
+                    form = "HHLHH" if kind == SHORT else "HHLL"
+                    rest = (values[tag], 0) if kind == SHORT else (values[tag],)
+                    struct.pack_into(layout.order + form, edited, at, tag, kind, 1, *rest)
+        return _without_thumbnail(edited, layout, main)
+    except (ValueError, struct.error):
+        return bytes(edited)
 
 
-def upright(exif: bytes) -> bytes:
-    """The same EXIF with orientation 1, if it names one; all other bytes stay where they are.
+def orientation(block: bytes | None) -> int:
+    """The orientation, 1–8; 1 where the block names none."""
+    numbers = _main_numbers(block, ORIENTATION)
+    return numbers[0] if numbers and 1 <= numbers[0] <= 8 else 1
 
-    Maker notes point to each other by position, so nothing may move. EXIF that can't be parsed is
-    returned as it is.
+
+def resolution(block: bytes | None) -> tuple[float, float] | None:
+    """Pixels per millimetre across and down the stored pixels; None where the block says none."""
+    unit = PER_MILLIMETRE.get((_main_numbers(block, RESOLUTION_UNIT) or (2,))[0])
+    across, down = (_main_numbers(block, tag) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    if not unit or any(pair is None or len(pair) != 2 or 0 in pair for pair in (across, down)):
+        return None
+    assert across is not None and down is not None
+    return across[0] / across[1] * unit, down[0] / down[1] * unit
+
+
+def repaired(block: bytes) -> tuple[bytes | None, tuple[int, ...]]:
+    """A block that can be parsed in little time, and the tags of the fields that it lacks.
+
+    A sound block is returned as it is: maker notes point to each other by position. None: nothing
+    of it can be parsed.
     """
     try:
-        order = _byte_order(exif)
-        (start,) = struct.unpack_from(f"{order}L", exif, 4)
-        (count,) = struct.unpack_from(f"{order}H", exif, start)
-        for at in range(start + 2, start + 2 + 12 * count, 12):
-            if struct.unpack_from(f"{order}H", exif, at) == (ORIENTATION,):
-                entry = struct.pack(f"{order}HHLHH", ORIENTATION, SHORT, 1, 1, 0)
-                return exif[:at] + entry + exif[at + 12 :]
-    except (ValueError, struct.error):
-        pass
-    return exif
+        reader = Reader(block)
+        main = reader.main()
+    except ValueError:
+        return None, ()
+    return from_directory(main) if reader.faults else block, tuple(dict.fromkeys(reader.faults))
 
 
-def from_tiff(tiff: Buffer) -> tuple[bytes | None, bytes | None]:
-    """The EXIF of a TIFF file as a block of its own, and its IPTC records; None for what it lacks.
+def from_directory(directory: Directory) -> bytes:
+    """A block of its own with these fields."""
+    return b"II*\0" + struct.pack("<L", 8) + serialize(directory, 8)
 
-    Args:
-        tiff: the whole file. In a BigTIFF nothing is found.
-    """
+
+def _main_numbers(block: bytes | None, tag: int) -> tuple[int, ...] | None:
+    if block is None:
+        return None
     try:
-        main = _parse(tiff)
-    except (ValueError, struct.error):
-        return None, None
-    iptc = main.fields[IPTC].value if IPTC in main.fields else None
-    described = Directory(_descriptive(main), main.children)
-    if not described.fields and not described.children:
-        return None, iptc
-    return b"II*\0" + struct.pack("<L", 8) + _serialize(described, 8), iptc
+        entry = Reader(block).main().fields.get(tag)
+    except ValueError:
+        return None
+    return None if entry is None or not entry.value else entry.numbers()
 
 
-def into_tiff(tiff: bytes, *, exif: bytes | None, iptc: bytes | None) -> bytes:
-    """A TIFF file with EXIF and IPTC added.
-
-    Args:
-        tiff: a whole little-endian file with one page. Another kind is returned as it is.
-        exif: the block; left out if it can't be parsed.
-        iptc: IPTC-IIM records.
-    """
-    if not tiff.startswith(b"II*\0"):
-        return tiff
-    main = _parse(tiff)
-    try:
-        added = _parse(exif) if exif else Directory()
-    except (ValueError, struct.error):
-        added = Directory()
-    fields = _descriptive(added) | main.fields
-    if iptc:
-        fields[IPTC] = Field(UNDEFINED, len(iptc), iptc)
-    # Appended, with the header pointing there, so that the offsets of the pixels stay true.
-    padded = tiff + bytes(len(tiff) % 2)
-    directory = _serialize(Directory(fields, added.children), len(padded))
-    return padded[:4] + struct.pack("<L", len(padded)) + padded[8:] + directory
-
-
-def _descriptive(directory: Directory) -> dict[int, Field]:
-    return {tag: entry for tag, entry in directory.fields.items() if tag in DESCRIPTIVE}
-
-
-def _byte_order(data: Buffer) -> str:
-    orders = {b"II*\0": "<", b"MM\0*": ">"}
-    try:
-        return orders[bytes(data[:4])]
-    except KeyError:
-        raise ValueError("not a TIFF structure") from None
-
-
-def _parse(data: Buffer) -> Directory:
-    """The main directory; ValueError or struct.error if ``data`` is damaged."""
-    order = _byte_order(data)
-    (start,) = struct.unpack_from(f"{order}L", data, 4)
-    return _parse_directory(data, order, start, depth=0)
-
-
-def _parse_directory(data: Buffer, order: str, start: int, depth: int) -> Directory:
-    if depth > 2:
-        raise ValueError("directories point to each other in a circle")
-    directory = Directory()
-    (count,) = struct.unpack_from(f"{order}H", data, start)
+def _entries(block: bytes, layout: Layout, start: int) -> Iterator[tuple[int, int]]:
+    """The tags of a directory, each with where its entry stands."""
+    (count,) = struct.unpack_from(layout.count, block, start)
     for at in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, number = struct.unpack_from(f"{order}HHL", data, at)
-        if tag in CHILDREN:
-            (below,) = struct.unpack_from(f"{order}L", data, at + 8)
-            directory.children[tag] = _parse_directory(data, order, below, depth + 1)
-        elif tag == IPTC and kind in TYPES:
-            # Bytes, though many writers call them longs.
-            size = number * TYPES[kind][0]
-            directory.fields[tag] = _parse_field(data, order, at, UNDEFINED, size)
-        elif kind in TYPES:
-            directory.fields[tag] = _parse_field(data, order, at, kind, number)
-    return directory
+        yield struct.unpack_from(layout.order + "H", block, at)[0], at
 
 
-def _parse_field(data: Buffer, order: str, at: int, kind: int, count: int) -> Field:
-    item_size, per_value = TYPES[kind]
-    items = count * per_value
-    size = items * item_size
-    position = at + 8 if size <= 4 else struct.unpack_from(f"{order}L", data, at + 8)[0]
-    raw = bytes(data[position : position + size])
-    if len(raw) != size:
-        raise ValueError("a field points outside of the data")
-    code = {1: "B", 2: "H", 4: "L", 8: "Q"}[item_size]
-    value = struct.pack(f"<{items}{code}", *struct.unpack(f"{order}{items}{code}", raw))
-    return Field(kind, count, value)
+def _pointer(block: bytes, layout: Layout, start: int, tag: int) -> int | None:
+    """The last four bytes of an entry, as a number; None if there is no such entry."""
+    for found, at in _entries(block, layout, start):
+        if found == tag:
+            return int(struct.unpack_from(layout.offset, block, at + 8)[0])
+    return None
 
 
-def _serialize(directory: Directory, start: int) -> bytes:
-    """A directory, its values and those below, little-endian, to stand at byte ``start``."""
-    tags = sorted(directory.fields.keys() | directory.children.keys())
-    table = struct.pack("<H", len(tags))
-    body_start = start + 2 + 12 * len(tags) + 4
-    body = b""
-    for tag in tags:
-        position = body_start + len(body)
-        if tag in directory.children:
-            table += struct.pack("<HHLL", tag, LONG, 1, position)
-            body += _serialize(directory.children[tag], position)
-            continue
-        entry = directory.fields[tag]
-        table += struct.pack("<HHL", tag, entry.kind, entry.count)
-        if len(entry.value) <= 4:
-            table += entry.value.ljust(4, b"\0")
-        else:
-            table += struct.pack("<L", position)
-            body += entry.value + bytes(len(entry.value) % 2)
-    return table + bytes(4) + body
+def _without_thumbnail(block: bytearray, layout: Layout, main: int) -> bytes:
+    """Cut the directory of the thumbnail off, and wipe its pixels or cut them off too."""
+    (count,) = struct.unpack_from(layout.count, block, main)
+    following = main + 2 + 12 * count
+    (start,) = struct.unpack_from(layout.offset, block, following)
+    struct.pack_into(layout.offset, block, following, 0)
+    whole = bytes(block)
+    for where, size in THUMBNAILS if start else ():
+        first = _pointer(whole, layout, start, where)
+        length = _pointer(whole, layout, start, size)
+        if first and length and first + length <= len(block):
+            if first + length >= len(block) - 1:
+                del block[first:]
+            else:
+                block[first : first + length] = bytes(length)
+    return bytes(block)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyvips
@@ -14,74 +12,86 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing
 from mirnet.errors import PhotoError
-from mirnet.imaging import embedded, formats
+from mirnet.imaging import exif, formats, icc, xmp
+from mirnet.imaging.containers.contents import Contents
 from mirnet.imaging.formats import FORMATS, Format
-from mirnet.imaging.photo import Depth, Photo, PhotoHeader
+from mirnet.imaging.metadata import Metadata
+from mirnet.imaging.opening import DEPTH_OF, HEAD, UPRIGHT, decode, header_of, opened
+from mirnet.imaging.photo import Photo, PhotoHeader
+from mirnet.imaging.quantize import quantize, to_float
+from mirnet.imaging.vips import VipsError, guarded
 
 AnyArray = NDArray[Any]
 
 SUFFIXES = frozenset(FORMATS)
 """Lower-case suffixes of the files that can be read and written."""
 
-COLOURS = {"b-w": 1, "grey16": 1, "srgb": 3, "rgb16": 3, "scrgb": 3}
-"""The libvips interpretations that are photos, and their channels without alpha."""
 INTERPRETATIONS = {
     (1, "8"): "b-w", (1, "16"): "grey16", (1, "float"): "b-w",
     (3, "8"): "srgb", (3, "16"): "rgb16", (3, "float"): "scrgb",
 }  # fmt: skip
-DEPTH_OF: dict[str, Depth] = {"uchar": "8", "ushort": "16", "float": "float"}
 FORMAT_OF = {depth: name for name, depth in DEPTH_OF.items()}
-
-# EXIF orientation → (transpose, then flip rows, flip columns) that makes the photo upright.
-UPRIGHT = {
-    1: (False, False, False), 2: (False, False, True), 3: (False, True, True),
-    4: (False, True, False), 5: (True, False, False), 6: (True, False, True),
-    7: (True, True, True), 8: (True, True, False),
-}  # fmt: skip
 
 # Float files may overshoot [0, 1] by this much, from resampling or rounding; it is clipped.
 OVERSHOOT = 1e-3
 
+QUALITY = 95
+"""Of lossy formats, where none is asked for."""
 
-def read_photo(path: str | Path) -> Photo:
+
+def read_photo(path: str | Path, *, allow_damaged: bool = False) -> Photo:
     """Read a PNG, JPEG, TIFF, WebP or AVIF file, upright.
 
     The format is told by the content, not by the name. Palettes become RGB, one bit becomes 8-bit
-    grey, 10 and 12 bits of AVIF become 16. Values are not converted between colour spaces.
+    grey, 10 and 12 bits of AVIF become 16, premultiplied colours are divided by their alpha. Values
+    are not converted between colour spaces: what a file says of its colours otherwise than by a
+    profile becomes one.
+
+    Args:
+        path: the file.
+        allow_damaged: take what can be decoded of a damaged file; the photo's notes say so.
 
     Raises:
         PhotoError: the file is missing, not a photo, damaged, or of a kind that is not supported.
     """
     path = Path(path)
-    with _opened(path) as (image, kind, file):
-        header = _header(path, image)
-        array = np.asarray(_decode(path, image)).reshape(image.height, image.width, image.bands)
-        metadata = embedded.extract(image, file if kind is formats.TIFF else None)
-    array = _upright(_full_range(array, image), embedded.orientation(image))
-    pixels = np.ascontiguousarray(array[:, :, : header.channels])
+    with opened(path) as file:
+        image = file.image(path)
+        header = header_of(path, image, file.contents)
+        array, damage = decode(path, file, allow_damaged=allow_damaged)
+    if file.contents.is_premultiplied:
+        array = _unpremultiplied(array)
+    array = _upright(_full_range(array, image), file.contents.orientation)
     if header.depth == "float":
-        pixels = _checked_range(path, pixels)
-    alpha = np.ascontiguousarray(array[:, :, -1]) if header.has_alpha else None
-    return Photo(pixels=pixels, alpha=alpha, metadata=metadata)
+        array = _checked_range(path, array)
+    metadata, notes = _metadata(file.contents, header)
+    return Photo(
+        pixels=np.ascontiguousarray(array[:, :, : header.channels]),
+        alpha=np.ascontiguousarray(array[:, :, -1]) if header.has_alpha else None,
+        metadata=metadata,
+        is_lossless=file.contents.is_lossless,
+        notes=damage + notes,
+    )
 
 
 def read_header(path: str | Path) -> PhotoHeader:
     """Size and kind of a photo file, without decoding its pixels. Raises as ``read_photo``."""
     path = Path(path)
-    with _opened(path) as (image, _, _):
-        return _header(path, image)
+    with opened(path) as file:
+        return header_of(path, file.image(path, most=HEAD), file.contents)
 
 
-def write_photo(photo: Photo, path: str | Path, *, quality: int = 95) -> None:
+def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -> tuple[str, ...]:
     """Write a photo file whole or not at all; equal photos give equal bytes.
-
-    EXIF, XMP, ICC and IPTC are written where the format can hold them; a colour profile only if
-    it is for the channels that are written (WebP and AVIF turn grey into RGB).
 
     Args:
         photo: what to write; its depth is kept. AVIF stores 16 bits as 12.
         path: the file; its suffix decides the format, and its folder must exist.
-        quality: of JPEG, WebP and AVIF, 1–100. PNG and TIFF are lossless.
+        quality: of JPEG, WebP and AVIF, 1–100; 95 unless told. PNG and TIFF are lossless; so are
+            WebP and AVIF, unless a quality is told, for a photo that was lossless in its file.
+
+    Returns:
+        What of the photo's metadata the format can't hold, a sentence each.
 
     Raises:
         PhotoError: the format can't hold the photo, or the file can't be written. A file that was
@@ -89,24 +99,27 @@ def write_photo(photo: Photo, path: str | Path, *, quality: int = 95) -> None:
         ValueError: quality is not from 1 to 100.
     """
     path = Path(path)
-    if not 1 <= quality <= 100:
+    if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"quality is from 1 to 100, got {quality}")
     check_writable(photo.header, path)
     kind = formats.by_suffix(path)
+    keeps_all = quality is None and photo.is_lossless and kind is not formats.JPEG
+    metadata, notes = _fitting(photo, kind)
     try:
-        image = embedded.attach(_image(photo, kind), photo.metadata, kind)
-        encoded = kind.encode(image, quality)
-    except pyvips.Error as error:
+        with guarded():
+            image = _image(photo, kind, metadata.icc)
+            encoded = kind.encode(image, None if keeps_all else quality or QUALITY)
+    except VipsError as error:
         raise PhotoError(
-            f"{path}: {kind.name} encoding failed ({formats.reason(error)}); choose another format"
+            f"{path}: {kind.name} encoding failed ({error}); choose another format"
         ) from error
-    if kind is formats.TIFF:
-        encoded = embedded.complete_tiff(encoded, photo.metadata)
+    encoded, unheld = kind.dress(encoded, metadata)
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(encoded)
     except OSError as error:
         raise PhotoError(f"{path}: can't be written ({error.strerror}); name another") from error
+    return notes + unheld
 
 
 def check_writable(header: PhotoHeader, path: str | Path) -> None:
@@ -117,83 +130,44 @@ def check_writable(header: PhotoHeader, path: str | Path) -> None:
         raise PhotoError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Format, BinaryIO]]:
-    """A file's lazy libvips image, its format, and the open file."""
-    try:
-        # A pipe or device would block the open, or never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise PhotoError(f"{path}: is a folder or device; name a photo file")
-        # Unbuffered: libvips shares the position in the file.
-        file = path.open("rb", buffering=0)
-    except OSError as error:
-        raise PhotoError(f"{path}: can't be read ({error.strerror}); check the name") from error
-    with file:
-        kind = _sniffed(path, file)
-        # A source, not a file name: libvips would remember the pixels of a name after the file
-        # changed, and take "[…]" at the end of a name for options.
-        source = pyvips.Source.new_from_descriptor(file.fileno())
-        try:
-            image = pyvips.Operation.call(kind.loader, source, access="sequential", fail_on="error")
-        except pyvips.Error as error:
-            raise PhotoError(
-                f"{path}: truncated, damaged or no usual {kind.name} ({formats.reason(error)}); "
-                "get a fresh copy, or save it anew as 8- or 16-bit"
-            ) from error
-        yield image, kind, file
+def _metadata(contents: Contents, header: PhotoHeader) -> tuple[Metadata, tuple[str, ...]]:
+    """The metadata for the upright pixels, and notes of what they lack."""
+    metadata, notes = contents.metadata, contents.notes
+    if metadata.exif:
+        block, faults = exif.repaired(metadata.exif)
+        metadata = replace(metadata, exif=block)
+        if block is None or faults:
+            what = ", ".join(f"tag {tag}" for tag in faults) or "EXIF"
+            notes += (f"damaged metadata was left out ({what})",)
+    if metadata.xmp:
+        packet, attachments = xmp.without_attachments(metadata.xmp)
+        metadata = replace(metadata, xmp=packet)
+        if attachments:
+            notes += (
+                f"what the file holds beside the photo was left out ({', '.join(attachments)})",
+            )
+    resolution = metadata.resolution or exif.resolution(metadata.exif)
+    if resolution and contents.orientation >= 5:
+        resolution = (resolution[1], resolution[0])
+    metadata = replace(metadata, resolution=resolution)
+    return metadata.settled(header.height, header.width), notes
 
 
-def _sniffed(path: Path, file: BinaryIO) -> Format:
-    head = file.read(16)
-    if not head:
-        raise PhotoError(f"{path}: is empty; get a fresh copy")
-    kind = formats.by_content(head)
-    if kind is None:
-        raise PhotoError(f"{path}: is not a PNG, JPEG, TIFF, WebP or AVIF file; convert it to one")
-    if formats.is_animated(file):
-        raise PhotoError(f"{path}: is animated; extract the frame that you want")
-    file.seek(0)
-    return kind
-
-
-def _header(path: Path, image: Any) -> PhotoHeader:
-    """The header of an opened image; PhotoError if it is of a kind that isn't supported."""
-    pages = embedded.field(image, "n-pages", 1)
-    if pages > 1:
-        raise PhotoError(f"{path}: holds {pages} pages or frames; extract the one that you want")
-    channels = COLOURS.get(image.interpretation)
-    if channels is None or image.bands - channels not in (0, 1):
-        raise PhotoError(
-            f"{path}: has {image.bands} channels of {image.interpretation.upper()} colour; "
-            "convert it to RGB or grey first"
-        )
-    if image.format not in DEPTH_OF:
-        raise PhotoError(
-            f"{path}: has {image.format} pixels; save it as 8-bit, 16-bit or 32-bit float first"
-        )
-    transpose = UPRIGHT[embedded.orientation(image)][0]
-    return PhotoHeader(
-        height=image.width if transpose else image.height,
-        width=image.height if transpose else image.width,
-        channels=channels,
-        depth=DEPTH_OF[image.format],
-        has_alpha=image.bands > channels,
-    )
-
-
-def _decode(path: Path, image: Any) -> AnyArray:
-    try:
-        array: AnyArray = image.numpy()
-    except pyvips.Error as error:
-        raise PhotoError(
-            f"{path}: truncated or damaged ({formats.reason(error)}); get a fresh copy"
-        ) from error
-    return array
+def _fitting(photo: Photo, kind: Format) -> tuple[Metadata, tuple[str, ...]]:
+    """The photo's metadata with a colour profile for the channels that are written."""
+    metadata = photo.metadata.settled(photo.height, photo.width)
+    written = 3 if photo.is_grey and not kind.has_grey else photo.header.channels
+    if metadata.icc is None or metadata.profile_channels == written:
+        return metadata, ()
+    is_grey = metadata.profile_channels == 1 and photo.is_grey
+    profile = icc.rgb_from_grey(metadata.icc) if is_grey else None
+    lost = "a colour profile that is not for these channels was left out"
+    return replace(metadata, icc=profile), () if profile else (lost,)
 
 
 def _full_range(array: AnyArray, image: Any) -> AnyArray:
     """AVIF's 10 and 12 bits, which libvips shifts left, spread so that white is 65535."""
-    bits = embedded.field(image, "bits-per-sample", 16)
+    bits = image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 16
     is_avif = bool(image.get_typeof("heif-compression"))
     if not is_avif or array.dtype != np.uint16:
         return array
@@ -201,6 +175,14 @@ def _full_range(array: AnyArray, image: Any) -> AnyArray:
     levels = (array >> (16 - bits)).astype(np.uint32)
     spread: AnyArray = (levels * 65535 + white // 2) // white
     return spread.astype(np.uint16)
+
+
+def _unpremultiplied(array: AnyArray) -> AnyArray:
+    """Colours divided by their alpha, the last channel; black where nothing is seen."""
+    alpha = to_float(array[:, :, -1:])
+    colours = to_float(array[:, :, :-1]) / np.where(alpha > 0, alpha, 1)
+    colours[np.broadcast_to(alpha == 0, colours.shape)] = 0
+    return np.concatenate([quantize(colours, array.dtype), array[:, :, -1:]], axis=2)
 
 
 def _upright(array: AnyArray, orientation: int) -> AnyArray:
@@ -221,8 +203,8 @@ def _checked_range(path: Path, pixels: AnyArray) -> AnyArray:
     return np.clip(pixels, 0, 1)
 
 
-def _image(photo: Photo, kind: Format) -> Any:
-    """The photo as a libvips image, without metadata."""
+def _image(photo: Photo, kind: Format, profile: bytes | None) -> Any:
+    """The photo as a libvips image, with no metadata but its profile."""
     pixels = photo.pixels
     if photo.is_grey and not kind.has_grey:
         pixels = np.repeat(pixels, 3, axis=2)
@@ -234,7 +216,10 @@ def _image(photo: Photo, kind: Format) -> Any:
     height, width, bands = pixels.shape
     flat = np.ascontiguousarray(pixels).data
     image = pyvips.Image.new_from_memory(flat, width, height, bands, FORMAT_OF[photo.depth])
-    return image.copy(interpretation=interpretation)
+    image = image.copy(interpretation=interpretation)
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return image
 
 
 def _rounded_to_12_bits(pixels: AnyArray) -> AnyArray:

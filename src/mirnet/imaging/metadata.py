@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from dataclasses import dataclass, replace
 from typing import Self
 
-from mirnet.imaging import exif
+from mirnet.imaging import exif, icc, xmp
 
-XMP_ORIENTATION = re.compile(
-    rb"""(tiff:Orientation\s*=\s*["']|<tiff:Orientation\s*>)\s*[1-8]\s*(["']|</tiff:Orientation)"""
-)
 PHOTOSHOP = b"Photoshop 3.0\0"
 IPTC_RESOURCE = 0x0404
 
@@ -30,19 +26,21 @@ class Metadata:
     """IPTC-IIM records."""
     resolution: tuple[float, float] | None = None
     """Across and down the upright photo, in pixels per millimetre; None if the file says none."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """Keywords and texts of a PNG; a JPEG's comment has the keyword "Comment"."""
 
-    def upright(self) -> Self:
-        """The same, with the orientation in EXIF and XMP set to 1, where they name one."""
+    def settled(self, height: int, width: int) -> Self:
+        """The same for an upright photo of this size, in pixels: see `exif.settled`."""
         return replace(
             self,
-            exif=self.exif and exif.upright(self.exif),
-            xmp=self.xmp and XMP_ORIENTATION.sub(rb"\g<1>1\g<2>", self.xmp),
+            exif=self.exif and exif.settled(self.exif, height, width),
+            xmp=self.xmp and xmp.settled(self.xmp, height, width),
         )
 
     @property
     def profile_name(self) -> str | None:
         """The description in the colour profile; None without a profile or a readable one."""
-        return None if self.icc is None else _icc_description(self.icc)
+        return None if self.icc is None else icc.name(self.icc)
 
     @property
     def is_srgb(self) -> bool:
@@ -52,17 +50,16 @@ class Metadata:
     @property
     def profile_channels(self) -> int | None:
         """The channels that the colour profile is for: 3 or 1; None for others or no profile."""
-        return {b"RGB ": 3, b"GRAY": 1}.get((self.icc or b"")[16:20])
+        return None if self.icc is None else icc.channels(self.icc)
 
 
 def iptc_from_photoshop(block: bytes) -> bytes | None:
-    """The IPTC-IIM records in a JPEG's Photoshop block, None if there are none.
+    """The IPTC-IIM records in a Photoshop block, None if there are none.
 
-    Bytes that are no such block are returned as they are: TIFF holds the bare records.
+    Args:
+        block: image resources, with or without the prefix that JPEG puts before them.
     """
-    if not block.startswith(PHOTOSHOP):
-        return block
-    at = len(PHOTOSHOP)
+    at = len(PHOTOSHOP) if block.startswith(PHOTOSHOP) else 0
     while block[at : at + 4] == b"8BIM" and at + 12 <= len(block):
         # A resource: 8BIM, number, name (Pascal string), size, data; name and data padded to even.
         number, name_size = struct.unpack_from(">HB", block, at + 4)
@@ -79,30 +76,6 @@ def iptc_to_photoshop(records: bytes) -> bytes:
     padding = bytes(_even(len(records)) - len(records))
     head = PHOTOSHOP + b"8BIM" + struct.pack(">HHL", IPTC_RESOURCE, 0, len(records))
     return head + records + padding
-
-
-def _icc_description(icc: bytes) -> str | None:
-    """The ``desc`` tag of an ICC profile of version 2 or 4; None if there is no sound one."""
-    try:
-        (count,) = struct.unpack_from(">L", icc, 128)
-        for index in range(min(count, 200)):
-            signature, start, size = struct.unpack_from(">4sLL", icc, 132 + 12 * index)
-            if signature == b"desc":
-                return _icc_text(icc[start : start + size])
-    except (struct.error, UnicodeDecodeError):
-        pass
-    return None
-
-
-def _icc_text(tag: bytes) -> str | None:
-    if tag[:4] == b"desc":
-        (length,) = struct.unpack_from(">L", tag, 8)
-        return tag[12 : 12 + length].split(b"\0")[0].decode("latin-1") or None
-    if tag[:4] == b"mluc":
-        # The first language will do: the names of profiles are rarely translated.
-        length, start = struct.unpack_from(">LL", tag, 20)
-        return tag[start : start + length].decode("utf-16-be").rstrip("\0") or None
-    return None
 
 
 def _even(size: int) -> int:

@@ -46,6 +46,11 @@ class Photo:
     alpha: AnyArray | None = None
     """``(H, W)`` in the dtype of the pixels, carried through untouched."""
     metadata: Metadata = field(default_factory=Metadata)
+    is_lossless: bool = False
+    """Whether it was read from a file of a lossy format that lost nothing, so that it is written
+    in such a way again."""
+    notes: tuple[str, ...] = ()
+    """What of its file is doubtful or was left out, a sentence each."""
 
     def __post_init__(self) -> None:
         """Check shapes and types."""

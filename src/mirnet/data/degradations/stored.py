@@ -18,6 +18,8 @@ from mirnet.data.degradations.draws import (
     require_picture,
     require_span,
 )
+from mirnet.imaging.quantize import to_float
+from mirnet.imaging.vips import guarded
 
 _BLOCK = 16  # pixels; JPEG's blocks, where colour is subsampled
 
@@ -61,7 +63,7 @@ def camera_jpeg(
     levels = np.rint(np.clip(noisy, 0, 1) * np.float32(255)).astype(np.uint8)
     if rng.random() < jpeg:
         levels = _through_jpeg(levels, int(rng.uniform(*quality)), rng)
-    return levels.astype(np.float32) / np.float32(255)
+    return to_float(levels)
 
 
 def _enlarged_noise(clean: Array, factor: float, rng: np.random.Generator) -> Array:
@@ -75,7 +77,8 @@ def _enlarged_noise(clean: Array, factor: float, rng: np.random.Generator) -> Ar
 def _resized(picture: Array, height: int, width: int) -> Array:
     planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
     resized = F.interpolate(planes, (height, width), mode="bicubic", antialias=True)
-    return np.ascontiguousarray(resized[0].numpy().transpose(1, 2, 0))
+    back: Array = np.ascontiguousarray(resized[0].numpy().transpose(1, 2, 0))
+    return back
 
 
 def _through_jpeg(levels: NDArray[np.uint8], quality: int, rng: np.random.Generator) -> Any:
@@ -83,8 +86,9 @@ def _through_jpeg(levels: NDArray[np.uint8], quality: int, rng: np.random.Genera
     top, left = (int(offset) for offset in rng.integers(_BLOCK, size=2))
     padded = np.pad(levels, ((top, _BLOCK - top), (left, _BLOCK - left), (0, 0)), "symmetric")
     mode = "on" if rng.random() < 0.5 else "off"
-    image = pyvips.Image.new_from_array(padded).copy(interpretation="srgb")
-    stored = image.jpegsave_buffer(Q=quality, subsample_mode=mode)
-    decoded = pyvips.Image.new_from_buffer(stored, "").numpy()
+    with guarded():
+        image = pyvips.Image.new_from_array(padded).copy(interpretation="srgb")
+        stored = image.jpegsave_buffer(Q=quality, subsample_mode=mode)
+        decoded = np.asarray(pyvips.Image.new_from_buffer(stored, "").numpy())
     height, width = levels.shape[:2]
     return decoded[top : top + height, left : left + width]

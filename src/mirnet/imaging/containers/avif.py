@@ -1,0 +1,262 @@
+"""AVIF: boxes of an ISO media file (ISO/IEC 14496-12, 23008-12)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mirnet.imaging import exif
+from mirnet.imaging.buffer import Buffer
+from mirnet.imaging.containers import cicp
+from mirnet.imaging.containers.contents import Contents, Part, UnusableError
+from mirnet.imaging.metadata import Metadata
+
+HEVC = (b"hvc1", b"hev1")
+XMP_TYPE = b"application/rdf+xml"
+HIDDEN = b"mrnt"
+"""An item type that no decoder knows, in place of Exif."""
+LOSSLESS_MATRICES = (0, 16, 17)
+"""Identity and YCgCo-R: who keeps RGB as it is wants no loss."""
+MOST_BOXES = 4096
+MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box: its type, and where its content starts and ends."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that the file holds: a picture, or metadata."""
+
+    kind: bytes
+    content_type: bytes
+    at: int
+    """Where the item's type stands."""
+
+
+@dataclass(slots=True)
+class Meta:
+    """What the ``meta`` box says of the items of a file.
+
+    Attributes:
+        primary: the number of the picture to show.
+        items: by number.
+        extents: where the content of each stands: places and lengths.
+        properties: all there are.
+        used: which of them, from 1, the primary picture has.
+        is_premultiplied: whether a picture is multiplied with its alpha.
+    """
+
+    primary: int = 0
+    items: dict[int, Item] = field(default_factory=dict)
+    extents: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    properties: list[Box] = field(default_factory=list)
+    used: list[int] = field(default_factory=list)
+    is_premultiplied: bool = False
+
+
+def inspect(data: Buffer) -> Contents:
+    """What an AVIF file holds. Raises UnusableError for HEIC, animations, HDR and linear light."""
+    _check_brands(data)
+    try:
+        meta = read_meta(data)
+    except (struct.error, IndexError, ValueError) as error:
+        raise UnusableError("is truncated or damaged in its header; get a fresh copy") from error
+    primary = meta.items.get(meta.primary)
+    if primary is None or primary.kind not in (b"av01", b"grid"):
+        _refuse_other(primary)
+    block = _item(data, meta, b"Exif")
+    if block is not None:
+        # Four bytes say how much stands before the block.
+        block = block[4 + int.from_bytes(block[:4], "big") :].removeprefix(exif.PREFIX) or None
+    profile, is_lossless = _colour(data, meta)
+    return Contents(
+        parts=_without_exif(data, meta),
+        metadata=Metadata(
+            exif=block,
+            xmp=_item(data, meta, b"mime", XMP_TYPE),
+            icc=profile,
+            resolution=exif.resolution(block),
+        ),
+        is_lossless=is_lossless,
+        is_premultiplied=meta.is_premultiplied,
+    )
+
+
+def boxes(data: Buffer, start: int, end: int) -> Iterator[Box]:
+    """The boxes between two places; ValueError where they don't fit."""
+    for _ in range(MOST_BOXES):
+        if start + 8 > end:
+            return
+        size, kind = struct.unpack(">L4s", data[start : start + 8])
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack(">Q", data[start + 8 : start + 16])
+            head = 16
+        stop = end if size == 0 else start + size
+        if stop > end or stop < start + head:
+            raise ValueError("a box runs past the end")
+        yield Box(kind, start + head, stop)
+        start = stop
+
+
+def _check_brands(data: Buffer) -> None:
+    """Tell AVIF from its relatives by the brands in its first box."""
+    size = int.from_bytes(data[0:4], "big")
+    brands = data[8 : min(max(size, 16), 512)]
+    if brands[:4] == b"avis":
+        raise UnusableError("is animated; extract the frame that you want")
+    if b"avif" not in brands and any(each in brands for each in (b"heic", b"heix", b"hevc")):
+        _refuse_other(None)
+
+
+def _refuse_other(primary: Item | None) -> None:
+    if primary is None or primary.kind in HEVC:
+        raise UnusableError("is HEIC, which mirnet can't read; save it as TIFF or PNG first")
+    raise UnusableError(
+        f"holds a picture of kind {primary.kind.decode('ascii', 'replace')}, which mirnet can't "
+        "read; save it as TIFF or PNG first"
+    )
+
+
+def read_meta(data: Buffer) -> Meta:
+    """What the ``meta`` box says; ValueError or struct.error if it is damaged."""
+    top = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
+    if top is None:
+        raise ValueError("no meta box")
+    if top.end - top.start > MOST_BYTES:
+        raise ValueError("a meta box out of all proportion")
+    meta = Meta()
+    parts = {box.kind: box for box in boxes(data, top.start + 4, top.end)}
+    primary = data[parts[b"pitm"].start : parts[b"pitm"].end] if b"pitm" in parts else b""
+    meta.primary = int.from_bytes(primary[4:], "big")
+    if b"iinf" in parts:
+        _read_items(data, parts[b"iinf"], meta)
+    if b"iloc" in parts:
+        _read_places(data, parts[b"iloc"], parts.get(b"idat"), meta)
+    if b"iref" in parts:
+        box = parts[b"iref"]
+        meta.is_premultiplied = any(
+            ref.kind == b"prem" for ref in boxes(data, box.start + 4, box.end)
+        )
+    if b"iprp" in parts:
+        _read_properties(data, parts[b"iprp"], meta)
+    return meta
+
+
+def _read_items(data: Buffer, box: Box, meta: Meta) -> None:
+    wide = data[box.start : box.start + 1] != b"\0"
+    for entry in boxes(data, box.start + (8 if wide else 6), box.end):
+        content = data[entry.start : entry.end]
+        if entry.kind != b"infe" or content[0] < 2:
+            continue
+        size = 2 if content[0] == 2 else 4
+        number = int.from_bytes(content[4 : 4 + size], "big")
+        at = 4 + size + 2
+        rest = content[at + 4 :].split(b"\0")
+        content_type = rest[1] if len(rest) > 1 else b""
+        meta.items[number] = Item(content[at : at + 4], content_type, entry.start + at)
+
+
+def _read_places(data: Buffer, box: Box, idat: Box | None, meta: Meta) -> None:
+    content = data[box.start : box.end]
+    version = content[0]
+    sizes = [content[4] >> 4, content[4] & 15, content[5] >> 4, content[5] & 15 if version else 0]
+    at = 6
+
+    def take(size: int) -> int:
+        nonlocal at
+        if at + size > len(content):
+            raise ValueError("the places of items are cut")
+        at += size
+        return int.from_bytes(content[at - size : at], "big")
+
+    for _ in range(min(take(4 if version == 2 else 2), MOST_BOXES)):
+        number = take(4 if version == 2 else 2)
+        method = take(2) & 15 if version else 0
+        take(2)
+        base = take(sizes[2])
+        if method == 1 and idat is not None:
+            base += idat.start
+        extents = []
+        for _ in range(min(take(2), MOST_BOXES)):
+            take(sizes[3])
+            offset, length = take(sizes[0]), take(sizes[1])
+            extents.append((base + offset, length))
+        meta.extents[number] = extents if method in (0, 1) else []
+
+
+def _read_properties(data: Buffer, box: Box, meta: Meta) -> None:
+    for part in boxes(data, box.start, box.end):
+        if part.kind == b"ipco":
+            meta.properties = list(boxes(data, part.start, part.end))
+        if part.kind == b"ipma":
+            meta.used += _associations(data[part.start : part.end], meta.primary)
+
+
+def _associations(content: bytes, wanted: int) -> list[int]:
+    wide_items, wide_numbers = content[0] >= 1, content[3] & 1
+    at = 8
+    for _ in range(min(int.from_bytes(content[4:8], "big"), MOST_BOXES)):
+        size = 4 if wide_items else 2
+        item = int.from_bytes(content[at : at + size], "big")
+        count, at = content[at + size], at + size + 1
+        step = 2 if wide_numbers else 1
+        numbers = [
+            int.from_bytes(content[i : i + step], "big") & (0x7FFF if wide_numbers else 0x7F)
+            for i in range(at, at + count * step, step)
+        ]
+        if item == wanted:
+            return numbers
+        at += count * step
+    return []
+
+
+def _item(data: Buffer, meta: Meta, kind: bytes, content_type: bytes = b"") -> bytes | None:
+    """The content of the first item of this kind; None if there is none or it is damaged."""
+    for number, item in meta.items.items():
+        if item.kind == kind and item.content_type.startswith(content_type):
+            extents = meta.extents.get(number, [])
+            # The last extent may have length 0: up to the end of the file.
+            pieces = [data[at : at + size] for at, size in extents]
+            if sum(size for _, size in extents) <= MOST_BYTES and all(pieces):
+                return b"".join(pieces)
+    return None
+
+
+def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, bool]:
+    """The profile of the primary picture, and whether it was stored without loss."""
+    profile, numbers = None, None
+    for index in meta.used:
+        box = meta.properties[index - 1] if 0 < index <= len(meta.properties) else None
+        if box is None or box.kind != b"colr" or box.end - box.start > MOST_BYTES:
+            continue
+        content = data[box.start : box.end]
+        if content[:4] in (b"prof", b"rICC"):
+            profile = content[4:]
+        elif content[:4] == b"nclx":
+            numbers = struct.unpack_from(">HHH", content, 4)
+    if numbers is None:
+        return profile, False
+    is_lossless = numbers[2] in LOSSLESS_MATRICES
+    if profile is None:
+        profile = cicp.profile(numbers[0], numbers[1])
+    return profile, is_lossless
+
+
+def _without_exif(data: Buffer, meta: Meta) -> tuple[Part, ...]:
+    """The file with its EXIF items renamed, so that all places stay true."""
+    parts: list[Part] = []
+    at = 0
+    for item in sorted(meta.items.values(), key=lambda item: item.at):
+        if item.kind == b"Exif":
+            parts += [(at, item.at), HIDDEN]
+            at = item.at + 4
+    return (*parts, (at, len(data)))

@@ -1,0 +1,228 @@
+"""PNG: chunks."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mirnet.imaging import exif, icc
+from mirnet.imaging.buffer import Buffer
+from mirnet.imaging.containers import cicp
+from mirnet.imaging.containers.contents import Contents, Part, UnusableError
+from mirnet.imaging.metadata import Metadata, iptc_from_photoshop, iptc_to_photoshop
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+"""The chunks that say what the pixels are; all others describe them."""
+COLOUR = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+TEXT = (b"tEXt", b"zTXt", b"iTXt")
+XMP_KEYWORD = "XML:com.adobe.xmp"
+RAW_PROFILE = "Raw profile type "
+"""ImageMagick's keywords for blocks that PNG had no chunk for: hexadecimal, after two lines."""
+
+MOST_CHUNKS = 1 << 20
+MOST_BYTES = 16 << 20
+"""Of a chunk beside the pixels, compressed or not."""
+
+
+@dataclass(slots=True)
+class _Found:
+    parts: list[Part] = field(default_factory=lambda: [SIGNATURE])
+    chunks: dict[bytes, bytes] = field(default_factory=dict)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def inspect(data: Buffer) -> Contents:
+    """What a PNG file holds. Raises UnusableError for an animation, HDR and linear light."""
+    found = _Found()
+    for kind, start, size in _chunks(data):
+        if kind == b"acTL":
+            raise UnusableError("is animated; extract the frame that you want")
+        if kind in PIXELS:
+            found.parts.append((start - 8, start + size + 4))
+        elif kind in (*COLOUR, *TEXT, b"eXIf", b"pHYs"):
+            _take(found, kind, data, start, size)
+    texts = dict(found.texts)
+    xmp = texts.pop(XMP_KEYWORD, None)
+    raw = {
+        name: _raw_profile(texts.pop(RAW_PROFILE + name, None)) for name in ("exif", "iptc", "xmp")
+    }
+    block = found.chunks.get(b"eXIf") or raw["exif"]
+    block = block and block.removeprefix(exif.PREFIX)
+    metadata = Metadata(
+        exif=block,
+        xmp=xmp.encode() if xmp else raw["xmp"],
+        icc=_profile(found, is_grey=_is_grey(data)),
+        iptc=raw["iptc"] and iptc_from_photoshop(raw["iptc"]),
+        resolution=_resolution(found.chunks.get(b"pHYs")),
+        texts=tuple(texts.items()),
+    )
+    left_out = ", ".join(dict.fromkeys(found.damaged))
+    notes = (f"damaged metadata was left out ({left_out})",) if left_out else ()
+    return Contents(
+        parts=tuple(found.parts),
+        metadata=metadata,
+        orientation=exif.orientation(block),
+        notes=notes,
+    )
+
+
+def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
+    """A PNG file with this metadata; it holds all that there is."""
+    pieces = [SIGNATURE]
+    for kind, start, size in _chunks(bare):
+        if kind in PIXELS:
+            pieces.append(bare[start - 8 : start + size + 4])
+        if kind == b"IHDR":
+            pieces += _metadata_chunks(metadata)
+    return b"".join(pieces), ()
+
+
+def _chunks(data: Buffer) -> Iterator[tuple[bytes, int, int]]:
+    """Each chunk's type, and where its content starts and how long it is."""
+    at = len(SIGNATURE)
+    for _ in range(MOST_CHUNKS):
+        head = data[at : at + 8]
+        if len(head) < 8:
+            return  # cut: the decoder will say so
+        size, kind = struct.unpack(">L4s", head)
+        yield kind, at + 8, size
+        if kind == b"IEND":
+            return
+        at += size + 12
+
+
+def _take(found: _Found, kind: bytes, data: Buffer, start: int, size: int) -> None:
+    """Note the content of a chunk; the first of its kind counts."""
+    content = data[start : start + min(size, MOST_BYTES + 1)]
+    checksum = data[start + size : start + size + 4]
+    sound = size <= MOST_BYTES and checksum == struct.pack(">L", zlib.crc32(kind + content))
+    if sound and kind in TEXT:
+        text = _text(kind, content)
+        sound = text is not None
+        found.texts += [text] if text else []
+    elif sound:
+        found.chunks.setdefault(kind, content)
+    if not sound:
+        found.damaged.append(kind.decode("ascii"))
+
+
+def _text(kind: bytes, content: bytes) -> tuple[str, str] | None:
+    """Keyword and text of a chunk; None if it is damaged or too large."""
+    keyword, _, rest = content.partition(b"\0")
+    encoding, is_compressed = "latin-1", kind == b"zTXt"
+    if kind == b"zTXt":
+        rest = rest[1:]
+    elif kind == b"iTXt":
+        is_compressed, rest, encoding = rest[:1] == b"\1", rest[2:], "utf-8"
+        for _ in ("language", "translated keyword"):
+            rest = rest.partition(b"\0")[2]
+    text = _inflated(rest) if is_compressed else rest
+    try:
+        return None if text is None else (keyword.decode("latin-1"), text.decode(encoding))
+    except UnicodeDecodeError:
+        return None
+
+
+def _inflated(compressed: bytes) -> bytes | None:
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(compressed, MOST_BYTES)
+    except zlib.error:
+        return None
+    return inflated if inflater.eof else None
+
+
+def _raw_profile(text: str | None) -> bytes | None:
+    """What stands in a raw profile: a name, a length, and hexadecimal digits, each on lines."""
+    try:
+        return bytes.fromhex("".join((text or "").split()[2:])) or None
+    except ValueError:
+        return None
+
+
+def _is_grey(data: Buffer) -> bool:
+    return data[25:26] in (b"\0", b"\4")
+
+
+def _profile(found: _Found, *, is_grey: bool) -> bytes | None:
+    """The colours, by the first of cICP, iCCP, sRGB, and gAMA with cHRM, as PNG has it."""
+    chunks = found.chunks
+    if len(named := chunks.get(b"cICP", b"")) == 4:
+        return cicp.profile(named[0], named[1], is_grey=is_grey)
+    if b"iCCP" in chunks:
+        profile = _inflated(chunks[b"iCCP"].partition(b"\0")[2][1:])
+        if profile is None:
+            found.damaged.append("iCCP")
+        return profile
+    if b"sRGB" in chunks:
+        return None
+    return _measured(chunks.get(b"gAMA"), chunks.get(b"cHRM"), is_grey=is_grey)
+
+
+def _measured(gamma: bytes | None, chromaticities: bytes | None, *, is_grey: bool) -> bytes | None:
+    """A profile from gAMA and cHRM; None where they are sRGB's."""
+    curve, primaries, label = icc.SRGB_CURVE, icc.SRGB, ""
+    if gamma is not None and len(gamma) == 4:
+        exponent = int.from_bytes(gamma, "big") / 100_000
+        if not 0.2 <= exponent < 0.9:
+            raise UnusableError(
+                f"holds linear light or an unusual curve (gAMA {exponent:g}), which mirnet can't "
+                "restore; convert it to sRGB first"
+            )
+        if abs(exponent - 1 / 2.2) > 0.01:  # 1/2.2 is how old writers say sRGB
+            curve, label = (1 / exponent,), f" gamma {1 / exponent:.3g}"
+    if chromaticities is not None and len(chromaticities) == 32 and not is_grey:
+        values = [value / 100_000 for value in struct.unpack(">8L", chromaticities)]
+        if max(abs(a - b) for a, b in zip(values, icc.SRGB, strict=True)) > 0.002:
+            primaries, label = tuple(values), label + " own primaries"
+    if not label:
+        return None
+    if is_grey:
+        return icc.grey_profile(curve, "PNG" + label)
+    try:
+        return icc.rgb_profile(primaries, curve, "PNG" + label)
+    except ValueError as error:
+        raise UnusableError(f"has a cHRM chunk that makes no sense ({error}); remove it") from error
+
+
+def _resolution(content: bytes | None) -> tuple[float, float] | None:
+    if content is None or len(content) != 9 or content[8] != 1:
+        return None
+    across, down = struct.unpack(">LL", content[:8])
+    return (across / 1000, down / 1000) if across and down else None
+
+
+def _metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
+    if metadata.icc:
+        yield _chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc))
+    if metadata.resolution:
+        per_metre = (min(round(value * 1000), 2**31 - 1) for value in metadata.resolution)
+        yield _chunk(b"pHYs", struct.pack(">LLB", *per_metre, 1))
+    if metadata.exif:
+        yield _chunk(b"eXIf", metadata.exif)
+    if metadata.xmp:
+        yield _chunk(b"iTXt", XMP_KEYWORD.encode() + bytes(5) + metadata.xmp)
+    if metadata.iptc:
+        block = iptc_to_photoshop(metadata.iptc)
+        lines = f"\niptc\n{len(block):8}\n{block.hex()}\n"
+        content = (RAW_PROFILE + "iptc").encode() + b"\0\0" + zlib.compress(lines.encode())
+        yield _chunk(b"zTXt", content)
+    for keyword, text in metadata.texts:
+        try:
+            yield _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
+        except UnicodeEncodeError:
+            name = keyword.encode("latin-1", "replace")
+            yield _chunk(b"iTXt", name + bytes(5) + text.encode())
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return (
+        struct.pack(">L", len(content))
+        + kind
+        + content
+        + struct.pack(">L", zlib.crc32(kind + content))
+    )
