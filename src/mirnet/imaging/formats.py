@@ -32,6 +32,8 @@ class Format:
     """Metadata into a bare file; and what it can't hold."""
     loader: str
     """The libvips operation that reads it."""
+    unlimited: bool = False
+    """Whether that has a limit to lift. What a file may cost is known from its size and header."""
     depths: tuple[Depth, ...]
     has_alpha: bool
     has_grey: bool
@@ -127,6 +129,7 @@ TIFF = Format(
     has_grey=True,
     max_side=2**31 - 1,
     encode=_encode_tiff,
+    unlimited=True,
     inspect=tiff.inspect,
     dress=tiff.dress,
 )

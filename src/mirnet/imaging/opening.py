@@ -58,7 +58,9 @@ class Opened:
                 # A source, not a file name: libvips would remember the pixels of a name after the
                 # file changed, and take "[…]" at the end of a name for options.
                 source = pyvips.Source.new_from_memory(self.bare)
-                options = {"access": "sequential", "fail_on": fail_on}
+                options: dict[str, Any] = {"access": "sequential", "fail_on": fail_on}
+                if self.kind.unlimited:
+                    options["unlimited"] = True
                 return pyvips.Operation.call(self.kind.loader, source, **options)
         except VipsError as error:
             raise PhotoError(

@@ -11,7 +11,7 @@ from mirnet.imaging import exif, icc
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers import cicp
 from mirnet.imaging.containers.contents import Contents, Part, UnusableError
-from mirnet.imaging.metadata import Metadata, iptc_from_photoshop, iptc_to_photoshop
+from mirnet.imaging.metadata import PHOTOSHOP, Metadata, iptc_from_photoshop, iptc_to_photoshop
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
@@ -45,11 +45,9 @@ def inspect(data: Buffer) -> Contents:
             found.parts.append((start - 8, start + size + 4))
         elif kind in (*COLOUR, *TEXT, b"eXIf", b"pHYs"):
             _take(found, kind, data, start, size)
-    texts = dict(found.texts)
-    xmp = texts.pop(XMP_KEYWORD, None)
-    raw = {
-        name: _raw_profile(texts.pop(RAW_PROFILE + name, None)) for name in ("exif", "iptc", "xmp")
-    }
+    blocks = {keyword: text for keyword, text in found.texts if _is_block(keyword)}
+    xmp = blocks.get(XMP_KEYWORD)
+    raw = {name: _raw_profile(blocks.get(RAW_PROFILE + name)) for name in ("exif", "iptc", "xmp")}
     block = found.chunks.get(b"eXIf") or raw["exif"]
     block = block and block.removeprefix(exif.PREFIX)
     metadata = Metadata(
@@ -58,7 +56,7 @@ def inspect(data: Buffer) -> Contents:
         icc=_profile(found, is_grey=_is_grey(data)),
         iptc=raw["iptc"] and iptc_from_photoshop(raw["iptc"]),
         resolution=_resolution(found.chunks.get(b"pHYs")),
-        texts=tuple(texts.items()),
+        texts=tuple(each for each in found.texts if not _is_block(each[0])),
     )
     left_out = ", ".join(dict.fromkeys(found.damaged))
     notes = (f"damaged metadata was left out ({left_out})",) if left_out else ()
@@ -136,10 +134,15 @@ def _inflated(compressed: bytes) -> bytes | None:
     return inflated if inflater.eof else None
 
 
+def _is_block(keyword: str) -> bool:
+    """Whether a text is metadata that has a place of its own."""
+    return keyword == XMP_KEYWORD or keyword.startswith(RAW_PROFILE)
+
+
 def _raw_profile(text: str | None) -> bytes | None:
-    """What stands in a raw profile: a name, a length, and hexadecimal digits, each on lines."""
+    """What stands in a raw profile: a line with a name, one with a length, hexadecimal digits."""
     try:
-        return bytes.fromhex("".join((text or "").split()[2:])) or None
+        return bytes.fromhex("".join((text or "").strip().splitlines()[2:])) or None
     except ValueError:
         return None
 
@@ -207,7 +210,7 @@ def _metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
     if metadata.xmp:
         yield _chunk(b"iTXt", XMP_KEYWORD.encode() + bytes(5) + metadata.xmp)
     if metadata.iptc:
-        block = iptc_to_photoshop(metadata.iptc)
+        block = iptc_to_photoshop(metadata.iptc).removeprefix(PHOTOSHOP)
         lines = f"\niptc\n{len(block):8}\n{block.hex()}\n"
         content = (RAW_PROFILE + "iptc").encode() + b"\0\0" + zlib.compress(lines.encode())
         yield _chunk(b"zTXt", content)
