@@ -7,6 +7,7 @@
     │   ├── UnsafeCheckpointError    it is a pickle that holds code
     │   └── UnknownWeightsError      no weights of that name are known
     ├── PhotoError                   a photo can't be read, written or restored
+    ├── DeviceError                  a device or its arithmetic is not there
     ├── DataError                    a data folder is incomplete or inconsistent
     ├── NonFiniteError               a computation left the finite numbers
     ├── InsufficientMemoryError      the work would not fit in memory
@@ -45,6 +46,10 @@ class UnknownWeightsError(CheckpointError):
 
 class PhotoError(MirnetError):
     """A photo can't be read, written or restored. The message names the file."""
+
+
+class DeviceError(MirnetError):
+    """A device, or arithmetic on it, is not there. The message says what there is."""
 
 
 class DataError(MirnetError):

@@ -91,6 +91,13 @@ def test_a_save_that_fails_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_description_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    nested = "[" * 100_000 + "]" * 100_000
+    save_file({"conv_in.weight": torch.zeros(1)}, path, {METADATA_KEY: nested})
+    refused(path, "its description in the metadata is not JSON")
+
+
 def test_a_missing_folder_is_named(tmp_path: Path, tiny_model: MIRNetV2) -> None:
     with pytest.raises(CheckpointError, match=r"there is no folder .*nowhere; make it first"):
         save_model(tiny_model, tmp_path / "nowhere" / "model.safetensors")
@@ -136,6 +143,16 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
         say("config", {**TINY_FIELDS, "streams": 7}),
         "streams: must be a whole number from 1 to 3, got 7",
     ),
+    "a billion blocks": (
+        say("config", {**TINY_FIELDS, "blocks": 10**9}),
+        "blocks: must be a whole number from 1 to 16",
+    ),
+    "more blocks than tensors": (
+        say("config", {**TINY_FIELDS, "groups": [1] * 16, "blocks": 16}),
+        "its config has 256 blocks, and the file holds",
+    ),
+    "a task that is a number": (say("task", 7), "its task is not a str"),
+    "a provenance that is a list": (say("provenance", [1]), "its provenance is not a dict"),
 }
 
 

@@ -88,3 +88,10 @@ def test_other_types_and_shapes_are_refused() -> None:
         from_planes(np.zeros((1, 4, 5)), channels=1, dtype=np.uint8)
     with pytest.raises(ValueError, match="not 2"):
         from_planes(np.zeros((3, 4, 5)), channels=2, dtype=np.uint8)
+
+
+def test_equal_planes_give_themselves_and_not_their_mean() -> None:
+    levels = np.random.default_rng(0).random((1, 50, 50), np.float32)
+    planes = np.repeat(levels, 3, axis=0)
+    grey = from_planes(planes, channels=1, dtype=np.float32)
+    assert np.array_equal(grey[:, :, 0], levels[0])

@@ -51,13 +51,47 @@ def test_no_size_is_special() -> None:
         assert bytes_per_pixel(config, torch.float32) == pytest.approx(expected, rel=0.02)
 
 
-def test_a_container_s_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "memory.max").write_text("3000000\n")
-    (tmp_path / "memory.current").write_text("1000000\n")
+def group(folder: Path, most: str, used: int, cached: int, *, version: int = 2) -> None:
+    """A control group's files, as Linux shows them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = version == 1
+    (folder / ("memory.limit_in_bytes" if first else "memory.max")).write_text(f"{most}\n")
+    (folder / ("memory.usage_in_bytes" if first else "memory.current")).write_text(f"{used}\n")
+    name = "total_inactive_file" if first else "inactive_file"
+    (folder / "memory.stat").write_text(f"anon 5\n{name} {cached}\nshmem 7\n")
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of /sys/fs/cgroup; this process is in the group /outer/inner."""
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "_MEMBERSHIP", tmp_path / "membership")
+    (tmp_path / "membership").write_text("12:cpu:/x\n4:memory:/outer/inner\n0::/outer/inner\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_tightest_limit_around_a_process_counts_and_cached_files_don_t(
+    groups: Path, version: int
+) -> None:
+    root = groups / "memory" if version == 1 else groups
+    free = available_memory(torch.device("cpu"))
+    assert free > 10_000_000  # no group is there yet
+    group(root / "outer/inner", "9000000", 1_000_000, 0, version=version)
+    assert available_memory(torch.device("cpu")) == 8_000_000
+    group(root / "outer", "3000000", 2_500_000, 1_500_000, version=version)
     assert available_memory(torch.device("cpu")) == 2_000_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert available_memory(torch.device("cpu")) > 2_000_000
+    group(root, "max", 0, 0, version=version)
+    assert available_memory(torch.device("cpu")) == 2_000_000
+    group(root / "outer", "100", 300, 0, version=version)
+    assert available_memory(torch.device("cpu")) == 0
+
+
+def test_what_pytorch_has_cached_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 5000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 900)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 200)
+    assert available_memory(torch.device("cuda")) == 1700
 
 
 def test_what_does_not_fit_is_refused_with_a_size_that_does(

@@ -1,5 +1,7 @@
 import logging
+import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from mirnet.errors import InsufficientMemoryError, NonFiniteError, PhotoError, UnknownWeightsError
-from mirnet.imaging.io import read_photo
+from mirnet.errors import (
+    ConfigError,
+    DeviceError,
+    InsufficientMemoryError,
+    NonFiniteError,
+    PhotoError,
+    UnknownWeightsError,
+)
+from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
 from mirnet.inference import memory
-from mirnet.inference.restorer import Restorer, choose_dtype
+from mirnet.inference.restorer import Restorer, choose_device, choose_dtype
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY, random_pixels
@@ -94,6 +104,20 @@ def test_strength_blends_with_the_input() -> None:
 
 def test_no_strength_gives_the_input_bit_by_bit(restorer: Restorer) -> None:
     image = random_pixels((13, 6, 3), np.uint16)
+    assert np.array_equal(restorer(image, strength=0), image)
+
+
+def test_strength_blends_with_what_can_be_seen() -> None:
+    """An output beyond white is white before it is blended."""
+    restorer = Restorer(Offset(2.0), device="cpu")
+    assert restorer(np.full((4, 4, 3), 0.5, np.float32), strength=0.5) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("shape", [(13, 6), (13, 6, 3)])
+def test_no_strength_gives_floats_back_bit_by_bit(
+    restorer: Restorer, shape: tuple[int, ...]
+) -> None:
+    image = np.random.default_rng(0).random(shape, np.float32)
     assert np.array_equal(restorer(image, strength=0), image)
 
 
@@ -227,3 +251,122 @@ def test_a_photo_that_will_not_fit_is_refused_before_it_is_decoded(
     )
     with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 14×9 needs about"):
         restorer.restore_file(source, source.with_suffix(".tif"))
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps", "tpu", "cpu:1", ""])
+def test_a_device_that_is_not_there_is_refused_with_what_is(
+    tiny_model: MIRNetV2, device: Any
+) -> None:
+    if choose_device("auto").type != "cpu":
+        pytest.skip("this machine has another device")
+    with pytest.raises(DeviceError, match=r"is not there; choose auto, cpu$"):
+        Restorer(tiny_model, device=device)
+
+
+def test_an_unknown_precision_is_refused_with_the_known(tiny_model: MIRNetV2) -> None:
+    unknown: Any = "float8"
+    with pytest.raises(ConfigError, match="one of auto, float32, bfloat16, float16"):
+        Restorer(tiny_model, device="cpu", precision=unknown)
+
+
+def test_an_unknown_depth_is_refused_before_any_work(
+    restorer: Restorer, make_photo: Callable[..., Path], tmp_path: Path
+) -> None:
+    unknown: Any = "12"
+    with pytest.raises(ValueError, match="depth is one of keep, 8, 16, float"):
+        restorer.restore_file(make_photo(), tmp_path / "out.png", depth=unknown)
+    assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("image", [[[1, 2], [3, 4]], "photo.png", None])
+def test_what_is_no_kind_of_image_is_refused(restorer: Restorer, image: Any) -> None:
+    with pytest.raises(TypeError, match="a NumPy array, a tensor or a PIL image, not a"):
+        restorer(image)
+
+
+@pytest.mark.parametrize("high", [255.0, 65535.0, 1.2, np.nan, np.inf])
+def test_floats_on_another_scale_are_refused(restorer: Restorer, high: float) -> None:
+    image = np.full((4, 4, 3), 0.5, np.float32)
+    image[1, 2, 0] = high
+    with pytest.raises(ValueError, match=r"floats must be in \[0, 1\]"):
+        restorer(image)
+    with pytest.raises(ValueError, match=r"floats must be in \[0, 1\]"):
+        restorer(torch.from_numpy(image.transpose(2, 0, 1))[None])
+    image[1, 2, 0] = 1.05  # resampling overshoots
+    assert restorer(image, strength=0)[1, 2, 0] == 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16", "LA", "RGBA"])
+def test_pil_images_come_back_in_their_mode(restorer: Restorer, mode: str) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    bands = {"L": 1, "RGB": 3, "I;16": 1, "LA": 2, "RGBA": 4}[mode]
+    pixels = random_pixels((9, 7, bands), np.uint16 if mode == "I;16" else np.uint8)
+    image = pil.fromarray(pixels.squeeze())
+    assert image.mode == mode
+    restored = restorer(image)
+    assert (restored.mode, restored.size) == (mode, (7, 9))
+    colours = pixels[:, :, : 3 if bands > 2 else 1]
+    assert np.array_equal(
+        np.asarray(restored).reshape(9, 7, bands)[:, :, : colours.shape[2]], restorer(colours)
+    )
+    if mode.endswith("A"):
+        assert np.array_equal(np.asarray(restored)[:, :, -1], pixels[:, :, -1])
+    with pytest.raises(ValueError, match=r"convert\('RGB'\) first"):
+        restorer(image.convert("HSV") if mode == "RGB" else pil.new("P", (3, 3)))
+
+
+def test_six_channels_are_refused_for_a_file_before_it_is_decoded(
+    make_photo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
+    restorer = Restorer(MIRNetV2(config), device="cpu")
+    monkeypatch.delattr("mirnet.inference.restorer.read_photo")
+    with pytest.raises(PhotoError, match="is one picture, and these weights take 6 channels"):
+        restorer.restore_file(make_photo(), tmp_path / "out.png")
+
+
+def test_a_restorer_can_be_pickled_and_called_from_threads(restorer: Restorer) -> None:
+    images = [random_pixels((17, 11, 3), seed=i) for i in range(8)]
+    expected = [restorer(image) for image in images]
+    copy = pickle.loads(pickle.dumps(restorer))  # noqa: S301 (our own)
+    with ThreadPoolExecutor(4) as pool:
+        for restored, image in zip(pool.map(copy, images), expected, strict=True):
+            assert np.array_equal(restored, image)
+
+
+@pytest.mark.parametrize("residual", ["image", "features"])
+def test_in_half_precision_the_output_has_the_levels_of_float32(residual: Any) -> None:
+    config = MIRNetV2Config(width=8, groups=(1,), blocks=1, residual=residual)
+    torch.manual_seed(0)
+    restorer = Restorer(MIRNetV2(config), device="cpu", precision="bfloat16")
+    with torch.inference_mode():
+        output = restorer._run(torch.rand(1, 3, 16, 16))
+    assert output.dtype == torch.float32
+    assert (output != output.bfloat16().float()).float().mean() > 0.9
+
+
+def test_the_second_try_in_float32_is_refused_if_it_will_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    restorer = Restorer(
+        Offset(0.25, overflows=(torch.bfloat16,)), device="cpu", precision="bfloat16"
+    )
+    asked: list[torch.dtype] = []
+
+    def require(*_: Any, dtype: torch.dtype, where: str, **__: Any) -> None:
+        asked.append(dtype)
+        if dtype == torch.float32:
+            raise InsufficientMemoryError(where)
+
+    monkeypatch.setattr("mirnet.inference.restorer.require_memory", require)
+    with pytest.raises(InsufficientMemoryError, match="second try in float32"):
+        restorer(np.full((4, 4, 3), 0.5, np.float32))
+    assert asked == [torch.bfloat16, torch.float32]
+
+
+def test_notes_say_what_a_file_lost(restorer: Restorer, tmp_path: Path) -> None:
+    photo = Photo(pixels=random_pixels((8, 9, 3)), metadata=Metadata(texts=(("Title", "x"),)))
+    write_photo(photo, tmp_path / "a.png")
+    assert restorer.restore_file(tmp_path / "a.png", tmp_path / "b.png") == ()
+    notes = restorer.restore_file(tmp_path / "a.png", tmp_path / "b.jpg")
+    assert notes == ("the text Title can't be held by JPEG; left out",)

@@ -52,8 +52,8 @@ CATALOG: dict[str, Weights] = {
     )
 }
 
-DEFAULTS = {"denoising": "denoising-small"}
-"""The weights that a task's name stands for."""
+DEFAULTS = {weights.task: weights.name for weights in reversed(CATALOG.values())}
+"""The weights that a task's name stands for: the first of the task."""
 
 
 def resolve(name_or_path: str | Path) -> Path:

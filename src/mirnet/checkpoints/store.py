@@ -107,8 +107,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         config=_config(description, path),
         weights=weights,
         task=description.get("task"),
-        provenance=description.get("provenance", {}),
+        provenance=description.get("provenance") or {},
     )
+    blocks = len(checkpoint.config.groups) * checkpoint.config.blocks
+    if blocks > len(weights):
+        raise CheckpointError(
+            f"{path}: its config has {blocks} blocks, and the file holds {len(weights)} tensors"
+        )
     with torch.device("meta"):
         expected = MIRNetV2(checkpoint.config).state_dict()
     check_weights(weights, expected, str(path))
@@ -144,13 +149,16 @@ def _description(metadata: dict[str, str], path: Path) -> dict[str, Any]:
         )
     try:
         description = json.loads(metadata[METADATA_KEY])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its description in the metadata is not JSON") from error
     if not isinstance(description, dict):
         raise CheckpointError(f"{path}: its description in the metadata is not a JSON object")
+    for name, kind in (("task", str), ("provenance", dict)):
+        if not isinstance(description.get(name), kind | None):
+            raise CheckpointError(f"{path}: its {name} is not a {kind.__name__}")
     version = description.get("format_version")
-    if not isinstance(version, int):
-        raise CheckpointError(f"{path}: its format_version is {version!r}, not a number")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"{path}: its format_version is {version!r}, not a number from 1 on")
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: has format version {version}, this mirnet reads up to {FORMAT_VERSION}; "

@@ -56,8 +56,12 @@ def settled(block: bytes, height: int, width: int) -> bytes:
 
 def orientation(block: bytes | None) -> int:
     """The orientation, 1–8; 1 where the block names none."""
-    numbers = _main_numbers(block, ORIENTATION)
-    return numbers[0] if numbers and 1 <= numbers[0] <= 8 else 1
+    return known_orientation((_main_numbers(block, ORIENTATION) or (1,))[0])
+
+
+def known_orientation(value: int) -> int:
+    """The same if it is one of the eight; else 1."""
+    return value if 1 <= value <= 8 else 1
 
 
 def resolution(block: bytes | None) -> tuple[float, float] | None:

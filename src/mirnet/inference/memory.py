@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ RUNTIME = 48 << 20
 """Bytes that the convolution library takes when it first runs, for its kernels and its scratch."""
 
 _CGROUP = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def estimate_memory(
@@ -58,9 +60,11 @@ def bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
 
 
 def available_memory(device: torch.device) -> int:
-    """Bytes that are free on a device now; on the CPU, within the limit of a container."""
+    """Bytes that are free on a device now; on the CPU, within the limits of its containers."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        # PyTorch keeps what it has freed, and uses it before it asks for more.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     return min(int(psutil.virtual_memory().available), _container_memory())
 
 
@@ -118,9 +122,36 @@ class _LiveBytes(TorchFunctionMode):
 
 
 def _container_memory() -> int:
-    """Bytes left under the control group's limit; a very large number where there is none."""
+    """Bytes left under the tightest control group's limit; a very large number without one."""
+    return min(map(_left, _groups()), default=1 << 62)
+
+
+def _groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """The folders of this process's control groups and of those around them, and their files."""
+    second = ("memory.max", "memory.current", "inactive_file")
+    first = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
     try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        return max(limit - int((_CGROUP / "memory.current").read_text()), 0)
-    except (OSError, ValueError):  # no Linux, no control groups, or the limit is "max"
+        lines = _MEMBERSHIP.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        is_first = "memory" in controllers.split(",")
+        if number != "0" and not is_first:
+            continue
+        root = _CGROUP / "memory" if is_first else _CGROUP
+        folder = root / path.lstrip("/")
+        yield from ((each, first if is_first else second) for each in (folder, *folder.parents))
+
+
+def _left(group: tuple[Path, tuple[str, str, str]]) -> int:
+    """Bytes left in a group; files that the system has cached give way when they must."""
+    folder, (limit, usage, cached) = group
+    try:
+        most, used = (int((folder / name).read_text()) for name in (limit, usage))
+    except (OSError, ValueError):  # no such group here, or its limit is "max"
         return 1 << 62
+    statistics = folder / "memory.stat"
+    lines = statistics.read_text().splitlines() if statistics.is_file() else []
+    given_way = sum(int(line.split()[1]) for line in lines if line.startswith(f"{cached} "))
+    return max(most - used + given_way, 0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 import torch
@@ -15,18 +16,24 @@ from torch import Tensor
 
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
-from mirnet.errors import NonFiniteError, PhotoError
+from mirnet.errors import ConfigError, DeviceError, NonFiniteError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.memory import require_memory
 from mirnet.inference.padding import crop, pad
+from mirnet.inference.pil import is_pil, through_array
 from mirnet.models.mirnet_v2 import MIRNetV2
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 AnyArray = NDArray[Any]
 OutputDepth = Literal["keep", "8", "16", "float"]
+OVERSHOOT = 0.1
+"""By how much floats may leave [0, 1] before they are taken for another scale."""
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -41,6 +48,10 @@ class Restorer:
 
     A result that holds NaN or infinity, as half precision may give, is computed again in float32
     and reported by a warning of the logger ``mirnet``.
+
+    One restorer may be called from several threads, and can be pickled. Processes that restore
+    files must be started by ``multiprocessing``'s "spawn" or "forkserver": in a fork of a process
+    that has read a photo, reading another is refused, since it would hang.
     """
 
     def __init__(
@@ -53,6 +64,9 @@ class Restorer:
             device: where to run; ``auto`` takes CUDA, then MPS, then the CPU.
             precision: of the network's arithmetic; ``auto`` is bfloat16 on a CUDA device that has
                 it, float32 elsewhere. Global reductions and the output stay in float32.
+
+        Raises:
+            DeviceError: there is no such device, or it lacks that arithmetic.
         """
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision, self.device)
@@ -76,23 +90,36 @@ class Restorer:
     def __call__(self, image: AnyArray, *, strength: float = 1.0) -> AnyArray: ...
     @overload
     def __call__(self, image: Tensor, *, strength: float = 1.0) -> Tensor: ...
-    def __call__(self, image: AnyArray | Tensor, *, strength: float = 1.0) -> AnyArray | Tensor:
+    @overload
+    def __call__(self, image: PILImage, *, strength: float = 1.0) -> PILImage: ...
+    def __call__(
+        self, image: AnyArray | Tensor | PILImage, *, strength: float = 1.0
+    ) -> AnyArray | Tensor | PILImage:
         """Restore an image and return the same kind, size and depth.
 
         Args:
             image: ``(H, W, 3)`` RGB, ``(H, W, 1)`` or ``(H, W)`` grey, as uint8, uint16 or float
                 in [0, 1]; or a float tensor ``(N, C, H, W)`` in [0, 1] with the channels that the
-                network takes.
+                network takes; or a PIL image of mode L, RGB, I;16, LA or RGBA, whose alpha is kept.
+                Floats may overshoot [0, 1] by a tenth, as resampling does; they are clipped.
             strength: 0 gives the input back, 1 the network's output; between, a blend.
 
         Raises:
-            ValueError: shape, type or strength is not one of these.
+            TypeError: the image is none of these kinds.
+            ValueError: shape, type, range or strength is not one of these.
             InsufficientMemoryError: the image will not fit; nothing was started.
             NonFiniteError: the output is not finite even in float32.
         """
         _check_strength(strength)
         if isinstance(image, Tensor):
             return self._restore_batch(image, strength)
+        if is_pil(image):
+            restored: PILImage = through_array(image, partial(self, strength=strength))
+            return restored
+        if not isinstance(image, np.ndarray):
+            raise TypeError(
+                f"an image is a NumPy array, a tensor or a PIL image, not a {type(image).__name__}"
+            )
         pixels = image[:, :, None] if image.ndim == 2 else image
         return self._restore_pixels(pixels, strength, image.dtype).reshape(image.shape)
 
@@ -101,6 +128,7 @@ class Restorer:
     ) -> Photo:
         """Restore a photo; its alpha and metadata are kept, and its depth unless told."""
         _check_strength(strength)
+        _check_depth(depth)
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
         return photo.with_pixels(self._restore_pixels(photo.pixels, strength, dtype))
 
@@ -111,8 +139,9 @@ class Restorer:
         *,
         strength: float = 1.0,
         depth: OutputDepth = "keep",
-        quality: int = 95,
-    ) -> None:
+        quality: int | None = None,
+        allow_damaged: bool = False,
+    ) -> tuple[str, ...]:
         """Restore a photo file into another, with its depth, alpha and metadata.
 
         Args:
@@ -121,33 +150,60 @@ class Restorer:
                 at all.
             strength: as in ``__call__``.
             depth: bits per channel of the target, or ``float``; as in the source unless told.
-            quality: of JPEG, WebP and AVIF, 1–100.
+            quality: of JPEG, WebP and AVIF, 1–100; 95 unless told, or without loss where the
+                source was.
+            allow_damaged: restore what can be decoded of a damaged file.
 
-        Raises PhotoError for a file that can't be read or written, and what ``__call__`` raises.
+        Returns:
+            What is doubtful or was left out, a sentence each.
+
+        Raises:
+            PhotoError: a file can't be read or written. Also what ``__call__`` raises.
         """
+        _check_strength(strength)
+        _check_depth(depth)
         source, target = Path(source), Path(target)
         if target.exists() and source.exists() and target.samefile(source):
             raise PhotoError(f"{target}: is the input itself; name another output")
+        if self.model.config.in_channels != 3:
+            raise PhotoError(
+                f"{source}: is one picture, and these weights take {self.model.config.in_channels} "
+                "channels, such as the two views of a dual-pixel photo; choose other weights"
+            )
         header = read_header(source)
         planned = header if depth == "keep" else replace(header, depth=depth)
         check_writable(planned, target)
         self.require_memory(header.height, header.width, where=str(source))
-        restored = self.restore_photo(read_photo(source), strength=strength, depth=depth)
-        write_photo(restored, target, quality=quality)
+        photo = read_photo(source, allow_damaged=allow_damaged)
+        restored = self.restore_photo(photo, strength=strength, depth=depth)
+        return photo.notes + write_photo(restored, target, quality=quality)
 
-    def require_memory(self, height: int, width: int, *, batch: int = 1, where: str) -> None:
-        """Raise InsufficientMemoryError, naming ``where``, if such an image will not fit."""
+    def require_memory(
+        self,
+        height: int,
+        width: int,
+        *,
+        batch: int = 1,
+        where: str,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Raise InsufficientMemoryError, naming ``where``, if such an image will not fit.
+
+        ``dtype`` is the arithmetic, this restorer's own unless told.
+        """
         require_memory(
             self.model.config,
             height,
             width,
             batch=batch,
-            dtype=self.dtype,
+            dtype=dtype or self.dtype,
             device=self.device,
             where=where,
         )
 
     def _restore_pixels(self, pixels: AnyArray, strength: float, dtype: np.dtype[Any]) -> AnyArray:
+        if np.issubdtype(pixels.dtype, np.floating) and pixels.size:
+            _check_range(float(pixels.min()), float(pixels.max()))
         if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
             raise ValueError(f"an image is (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}")
         if self.model.config.in_channels != 3:
@@ -165,12 +221,13 @@ class Restorer:
                 f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
             )
         batch, _, height, width = images.shape
+        _check_range(*map(float, images.aminmax()))
         self.require_memory(height, width, batch=batch, where=f"{height}×{width} image")
-        inputs = images.to(self.device, torch.float32)
-        outputs = self._run(inputs)
+        inputs = images.to(self.device, torch.float32).clamp(0, 1)
+        outputs = self._run(inputs).clamp(0, 1)
         if strength < 1:
             outputs = torch.lerp(inputs[:, : outputs.shape[1]], outputs, strength)
-        return outputs.clamp(0, 1).to(images.device, images.dtype)
+        return outputs.to(images.device, images.dtype)
 
     @torch.inference_mode()
     def _run(self, images: Tensor) -> Tensor:
@@ -183,6 +240,11 @@ class Restorer:
             return outputs
         if self.dtype != torch.float32:
             logger.warning("the output in %s is not finite; redone in float32", self.dtype)
+            del outputs
+            batch, _, height, width = images.shape
+            self.require_memory(
+                height, width, batch=batch, where="the second try in float32", dtype=torch.float32
+            )
             with torch.autocast(self.device.type, enabled=False):
                 outputs = crop(self.model(padded), images.shape[2], images.shape[3])
         if not bool(torch.isfinite(outputs).all()):
@@ -193,23 +255,45 @@ class Restorer:
         return outputs
 
 
-def choose_device(device: Device) -> torch.device:
-    """The device of that name, or the best there is for ``auto``."""
-    if device != "auto":
-        return torch.device(device)
+def choose_device(device: str) -> torch.device:
+    """The device of that name, or the best there is for ``auto``; DeviceError if it isn't there."""
+    found = ["cpu"]
+    if torch.backends.mps.is_available():
+        found.insert(0, "mps")
     if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        found[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if device == "auto":
+        return torch.device(found[0])
+    if device not in found:
+        raise DeviceError(f"device {device}: is not there; choose auto, {', '.join(found)}")
+    return torch.device(device)
 
 
-def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The arithmetic of that name, or the fastest safe one for ``auto``."""
-    if precision != "auto":
-        return DTYPES[precision]
-    on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if on_cuda else torch.float32
+    has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported()
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and has_bfloat16 else torch.float32
+    if precision not in DTYPES:
+        raise ConfigError(f"precision: must be one of auto, {', '.join(DTYPES)}, got {precision!r}")
+    if precision == "bfloat16" and not has_bfloat16:
+        raise DeviceError(f"device {device}: has no bfloat16; choose float16 or float32")
+    return DTYPES[precision]
 
 
 def _check_strength(strength: float) -> None:
     if not 0 <= strength <= 1:
         raise ValueError(f"strength is from 0 to 1, got {strength}")
+
+
+def _check_depth(depth: str) -> None:
+    if depth not in ("keep", *PIXEL_TYPES):
+        raise ValueError(f"depth is one of keep, {', '.join(PIXEL_TYPES)}, got {depth!r}")
+
+
+def _check_range(low: float, high: float) -> None:
+    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):  # NaN is neither
+        raise ValueError(
+            f"floats must be in [0, 1], got {low:g} to {high:g}; divide 8-bit values by 255, "
+            "16-bit values by 65535, and replace NaN"
+        )

@@ -12,6 +12,13 @@ Fusion = Literal["skff", "sum", "concat"]
 Block = Literal["rcb", "rcb-no-transform", "resblock"]
 Residual = Literal["image", "features"]
 
+MOST = {
+    "in_channels": 64, "out_channels": 64, "width": 1024, "blocks": 16, "streams": 3, "columns": 3,
+}  # fmt: skip
+"""The largest value of each number, far beyond what the paper tries: a file may name any."""
+MOST_GROUPS = 16
+MOST_WIDTH_FACTOR = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MIRNetV2Config:
@@ -61,10 +68,8 @@ class MIRNetV2Config:
     def __post_init__(self) -> None:
         """Check every field. Raises ConfigError that names the field and the rule."""
         object.__setattr__(self, "groups", _as_groups(self.groups))
-        for name in ("in_channels", "out_channels", "width", "blocks"):
-            _require_int(name, getattr(self, name), 1, None)
-        for name in ("streams", "columns"):
-            _require_int(name, getattr(self, name), 1, 3)
+        for name, most in MOST.items():
+            _require_int(name, getattr(self, name), 1, most)
         for name, kind in (("fusion", Fusion), ("block", Block), ("residual", Residual)):
             _require_choice(name, getattr(self, name), get_args(kind))
         for name in ("skip_connections", "intermediate_fusion", "final_fusion"):
@@ -128,8 +133,12 @@ class MIRNetV2Config:
         return self.streams > 1 and (self.final_fusion if last else self.intermediate_fusion)
 
     def _check_widths(self) -> None:
-        if not isinstance(self.width_factor, int | float) or not self.width_factor >= 1:
-            raise ConfigError(f"width_factor: must be a number ≥ 1, got {self.width_factor!r}")
+        factor = self.width_factor
+        is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
+        if not is_number or not 1 <= factor <= MOST_WIDTH_FACTOR:
+            raise ConfigError(
+                f"width_factor: must be a number from 1 to {MOST_WIDTH_FACTOR}, got {factor!r}"
+            )
         for i, width in enumerate(self.widths):
             exact = self.width * self.width_factor**i
             if width != exact:
@@ -168,16 +177,17 @@ def _as_groups(groups: Any) -> tuple[int, ...]:
             f"groups: must be a list with one number for each RRG, such as [2, 2, 2, 2], "
             f"got {groups!r}"
         )
+    if len(groups) > MOST_GROUPS:
+        raise ConfigError(f"groups: must be at most {MOST_GROUPS} numbers, got {len(groups)}")
     for value in groups:
-        _require_int("groups", value, 1, None)
+        _require_int("groups", value, 1, MOST["width"])
     return tuple(groups)
 
 
-def _require_int(name: str, value: Any, low: int, high: int | None) -> None:
-    rule = f"≥ {low}" if high is None else f"from {low} to {high}"
+def _require_int(name: str, value: Any, low: int, high: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        raise ConfigError(f"{name}: must be a whole number {rule}, got {value!r}")
+    if not whole or not low <= value <= high:
+        raise ConfigError(f"{name}: must be a whole number from {low} to {high}, got {value!r}")
 
 
 def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+import torch
 from torch import Tensor, nn
 
 from mirnet.models.config import MIRNetV2Config
@@ -32,11 +35,17 @@ class MIRNetV2(nn.Module):
         shallow = self.conv_in(image)
         deep = self.groups(shallow)
         if not self.config.skip_connections:
-            restored: Tensor = self.conv_out(deep)
-        elif self.config.residual == "features":
-            restored = self.conv_out(deep + shallow)
-        else:
-            restored = self.conv_out(deep) + image
+            return self._to_image(deep)
+        if self.config.residual == "features":
+            return self._to_image(deep + shallow)
+        return self._to_image(deep) + image
+
+    def _to_image(self, features: Tensor) -> Tensor:
+        """The last convolution, in float32: half precision has fewer levels than a photo."""
+        kind = features.device.type
+        mixed = kind != "meta" and torch.is_autocast_enabled(kind)
+        with torch.autocast(kind, enabled=False) if mixed else nullcontext():
+            restored: Tensor = self.conv_out(features.to(self.conv_out.weight.dtype))
         return restored
 
     def _check(self, image: Tensor) -> None:

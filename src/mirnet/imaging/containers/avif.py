@@ -121,8 +121,8 @@ def _refuse_other(primary: Item | None) -> None:
     if primary is None or primary.kind in HEVC:
         raise UnusableError("is HEIC, which mirnet can't read; save it as TIFF or PNG first")
     raise UnusableError(
-        f"holds a picture of kind {primary.kind.decode('ascii', 'replace')}, which mirnet can't "
-        "read; save it as TIFF or PNG first"
+        f"holds a picture of kind {ascii(primary.kind)[2:-1]}, which mirnet can't read; save it as "
+        "TIFF or PNG first"
     )
 
 

@@ -58,6 +58,7 @@ def inspect(data: Buffer) -> Contents:
         resolution=_resolution(found.chunks.get(b"pHYs")),
         texts=tuple(each for each in found.texts if not _is_block(each[0])),
     )
+    _require_enough(data, found.parts)
     left_out = ", ".join(dict.fromkeys(found.damaged))
     notes = (f"damaged metadata was left out ({left_out})",) if left_out else ()
     return Contents(
@@ -66,6 +67,21 @@ def inspect(data: Buffer) -> Contents:
         orientation=exif.orientation(block),
         notes=notes,
     )
+
+
+def _require_enough(data: Buffer, parts: list[Part]) -> None:
+    """Refuse a header whose size the data can't fill: deflate packs at most 1032 to one."""
+    header = data[16:29]
+    if len(header) < 13:
+        return
+    width, height, bits, colour = struct.unpack(">LLBB3x", header)
+    samples = {2: 3, 4: 2, 6: 4}.get(colour, 1)
+    packed = sum(part[1] - part[0] for part in parts if not isinstance(part, bytes))
+    if height * (width * samples * bits // 8) > 1032 * min(packed, len(data)) + 65536:
+        raise UnusableError(
+            f"is truncated or damaged: its data are too few for {width}×{height} pixels; get a "
+            "fresh copy"
+        )
 
 
 def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:

@@ -73,7 +73,7 @@ def inspect(data: Buffer) -> Contents:
     return Contents(
         parts=_bare(data, main, reader.layout),
         metadata=metadata,
-        orientation=_number(main, ORIENTATION, 1),
+        orientation=exif.known_orientation(_number(main, ORIENTATION, 1)),
         damage=_missing(main, len(data)),
         notes=_notes(main, reader.faults, large),
     )

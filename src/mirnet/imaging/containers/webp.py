@@ -39,9 +39,9 @@ def inspect(data: Buffer) -> Contents:
             parts += [data[start - 8 : start] + cleared, (start + 1, start + size + size % 2)]
         else:
             parts.append((start - 8, start + size + size % 2))
-    length = sum(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in parts)
+    length = sum(len(p) if isinstance(p, bytes) else min(p[1], len(data)) - p[0] for p in parts)
     # A file that is shorter than it says stays so, for the decoder to see.
-    length += max(_end(data) - len(data), 0)
+    length = min(length + max(_end(data) - len(data), 0), 2**32 - 5)
     block = found.get(EXIF, b"").removeprefix(exif.PREFIX) or None
     return Contents(
         parts=(b"RIFF" + struct.pack("<L", 4 + length) + b"WEBP", *parts),
