@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from mirnet.checkpoints.load import load_model
 from mirnet.cli.app import main
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference.choices import Arithmetic, OutputDepth, Precision
+from mirnet.inference.restorer import DTYPES, PIXEL_TYPES
+from mirnet.metrics.names import ProtocolName
+from mirnet.metrics.protocol import PROTOCOLS
+from mirnet.models.config import MIRNetV2Config, Preset
 from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.tasks.registry import TASKS
+from mirnet.tasks.spec import TaskName
 from tests.conftest import random_pixels
 
 
@@ -37,6 +45,16 @@ def test_every_public_name_can_be_imported() -> None:
         assert getattr(mirnet, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = mirnet.Nothing
+
+
+def test_every_list_of_names_is_the_whole_list() -> None:
+    assert set(get_args(TaskName)) == set(TASKS)
+    assert set(get_args(ProtocolName)) == set(PROTOCOLS)
+    assert set(get_args(Arithmetic)) == set(DTYPES)
+    assert set(get_args(Precision)) == {"auto", *get_args(Arithmetic)}
+    assert set(get_args(OutputDepth)) == {"keep", *PIXEL_TYPES}
+    for preset in get_args(Preset):
+        MIRNetV2Config.preset(preset)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

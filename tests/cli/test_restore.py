@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -9,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import random_pixels
 
 MakePhoto = Callable[..., Path]
@@ -52,7 +54,7 @@ def test_a_batch_restores_what_it_can_and_names_what_it_can_t(
     assert list(reasons) == [
         str(shots / name) for name in ("text.png", "truncated.png", "unreadable.png")
     ]
-    assert "is not a PNG" in reasons[str(shots / "text.png")]
+    assert "is no PNG" in reasons[str(shots / "text.png")]
     assert "truncated" in reasons[str(shots / "truncated.png")]
     assert "No such file" in reasons[str(shots / "unreadable.png")]
     expected = [f"evening/{i:02}.png" if i % 2 else f"{i:02}.png" for i in range(17)]
@@ -79,7 +81,7 @@ def test_nothing_is_loaded_when_all_is_done(
 ) -> None:
     source = make_photo()
     assert restore(source, "-o", tmp_path / "out", "--weights", tiny_weights) == 0
-    monkeypatch.setattr(Restorer, "from_pretrained", lambda *_, **__: pytest.fail("was loaded"))
+    monkeypatch.setattr(Restorer, "__init__", lambda *_, **__: pytest.fail("was loaded"))
     assert restore(source, "-o", tmp_path / "out", "--weights", tiny_weights) == 0
 
 
@@ -136,13 +138,13 @@ def test_results_within_the_folder_are_not_restored_in_their_turn(
     assert files(tmp_path / "in") == ["a.png", "restored/a.png"]
 
 
-def test_two_photos_for_one_result_are_refused(
-    make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_of_two_photos_for_one_result_the_second_is_named(
+    make_photo: MakePhoto, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = make_photo("one/a.png"), make_photo("two/a.png")
-    assert restore(first, second, "-o", tmp_path / "out") == 1
-    assert "would both become" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert restore(first, second, "-o", tmp_path / "out", "--weights", tiny_weights) == 1
+    assert f"{second}: would become" in capsys.readouterr().err
+    assert files(tmp_path / "out") == ["a.png"]
 
 
 def test_a_photo_named_twice_is_restored_once(
@@ -167,14 +169,12 @@ def test_strength_depth_and_format_reach_the_file(
     ("arguments", "message"),
     [
         ([], "name at least one photo"),
-        (["nowhere.png"], "nowhere.png: there is no such photo or folder"),
         (["{photo}", "--strength", "2"], "--strength: must be from 0 to 1"),
         (["{photo}", "--quality", "0"], "--quality: must be from 1 to 100"),
         (["{photo}", "--weights", "mine.pth"], "mine.pth: neither a weights file nor known"),
         (["{photo}", "--task", "retouching"], "ships no weights for it yet"),
         (["{photo}", "--task", "cooking"], "cooking"),
         (["{photo}", "--strenght", "1"], "--strenght"),
-        (["{empty}"], "holds no photos"),
     ],
 )
 def test_wrong_arguments_get_one_line(
@@ -194,15 +194,146 @@ def test_wrong_arguments_get_one_line(
     assert message in lines[0]
 
 
-def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "mirnet.cli.app", "restore", "nowhere.png", "--debug"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env=os.environ,
-    )
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere.png", "there is no such photo or folder"),
+        ("{empty}", "holds no photos"),
+        ("{empty}/*.png", "matches no photos"),
+        ("{empty}/" + "x" * 300 + ".png", "File name too long"),
+        ("{loop}", "Too many levels of symbolic links"),
+    ],
+)
+def test_what_can_t_be_found_does_not_stop_the_rest(
+    path: str,
+    message: str,
+    make_photo: MakePhoto,
+    tiny_weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    named = path.format(empty=tmp_path / "empty", loop=tmp_path / "loop.png")
+    output = tmp_path / "out"
+    assert restore(named, make_photo(), "-o", output, "--weights", tiny_weights) == 1
+    error = capsys.readouterr().err
+    assert "1 restored, 1 failed:" in error
+    assert message in error
+    assert "Traceback" not in error
+    assert files(output) == ["photo.png"]
+
+
+def test_debug_shows_where_an_error_comes_from(
+    make_photo: MakePhoto, tiny_weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.png").write_text("no photo")
+    run = [sys.executable, "-m", "mirnet.cli.app", "--debug", "restore", str(tmp_path / "text.png")]
+    options = ["-o", str(tmp_path / "out"), "--weights", str(tiny_weights)]
+    result = subprocess.run([*run, *options], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "Traceback" in result.stderr
-    assert "PhotoError: nowhere.png" in result.stderr
+    assert "PhotoError" in result.stderr
+    unknown = subprocess.run(
+        [*run, *options[:2], "--weights", "x.pth"], capture_output=True, text=True, check=False
+    )
+    assert unknown.returncode == 1
+    assert "UnknownWeightsError: x.pth" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
+     (signal.SIGHUP, 143, "terminated")],
+)  # fmt: skip
+def test_a_signal_ends_a_batch_with_a_line_and_no_temporary_file(
+    tiny_weights: Path, tmp_path: Path, number: int, status: int, word: str
+) -> None:
+    shots, output = tmp_path / "shots", tmp_path / "out"
+    shots.mkdir()
+    for i in range(12):
+        write_photo(Photo(pixels=random_pixels((300, 400, 3), seed=i)), shots / f"{i:02}.png")
+    command = [sys.executable, "-m", "mirnet.cli.app", "restore", str(shots), "-o", str(output)]
+    process = subprocess.Popen(
+        [*command, "--weights", str(tiny_weights)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (output / "01.png").exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(number)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == status
+    assert f"mirnet: {word}; run the same command again to go on" in error
+    assert "Traceback" not in error
+    assert [path for path in files(output) if path.startswith(".")] == []
+
+
+def test_weights_of_another_task_are_refused(
+    make_photo: MakePhoto, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [make_photo(), "-o", tmp_path / "out", "--weights", tiny_weights]
+    assert restore(*options, "--task", "retouching") == 1
+    assert "is for denoising; leave --task out" in capsys.readouterr().err
+    assert files(tmp_path / "out") == []
+    assert restore(*options, "--task", "denoising") == 0
+    assert f"weights: {tiny_weights} (denoising)" in capsys.readouterr().err
+
+
+def test_weights_for_two_views_are_refused(
+    make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
+    weights = tmp_path / "two.safetensors"
+    save_model(MIRNetV2(config), weights)
+    assert restore(make_photo(), "-o", tmp_path / "out", "--weights", weights) == 1
+    assert "takes 6 channels" in capsys.readouterr().err
+
+
+def test_notes_and_passed_by_files_are_named(
+    make_photo: MakePhoto, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    whole = make_photo("in/a.jpg", (64, 64, 3)).read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    for name in ("b.dng", "c.NEF", "notes.txt"):
+        (folder / name).write_text("x")
+    options = [folder, "-o", tmp_path / "out", "--weights", tiny_weights]
+    assert restore(*options) == 1
+    error = capsys.readouterr().err
+    assert "cut.jpg: truncated or damaged" in error
+    assert "left alone: 2 files of other kinds (.dng, .nef)" in error
+    assert restore(*options, "--allow-damaged") == 0
+    assert "cut.jpg: damaged (" in capsys.readouterr().err
+    assert files(tmp_path / "out") == ["a.jpg", "cut.jpg"]
+
+
+def test_a_raw_photo_that_is_named_fails_for_its_reason(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.raf").write_bytes(b"FUJIFILMCCD-RAW " + bytes(99))
+    options = [tmp_path / "a.raf", "-o", tmp_path / "out", "--weights", tiny_weights]
+    for more in ([], ["--format", "png"]):
+        assert restore(*options, *more) == 1
+        assert "a.raf: is a RAW photo; develop it" in capsys.readouterr().err
+
+
+def test_an_output_that_can_t_be_written_is_named_before_any_work(
+    make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert restore(make_photo(), "-o", output, "--weights", "not looked at") == 1
+        error = capsys.readouterr().err
+        assert f"mirnet: {output}: can't be written" in error
+        assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("folder", ["gone", "file"])
+def test_convert_names_what_can_t_be_written(
+    folder: str, tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["convert", str(tiny_weights), str(tmp_path / folder / "x.safetensors")]) == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert error.startswith("mirnet: ")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
@@ -24,9 +29,14 @@ app = App(
     help_epilogue="Every command has its own --help. --debug shows where an error comes from.",
     version=mirnet.__version__,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 for command in (restore, train, evaluate, profile, convert, weights, doctor):
     app.command(command)
+
+
+class _TerminatedError(BaseException):
+    """Somebody asked this process to end; unwinding removes temporary files."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,21 +47,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
+    if debug:
+        logging.basicConfig()
+        logging.getLogger("mirnet").setLevel(logging.DEBUG)
     try:
-        status = app(tokens, exit_on_error=False, print_error=False)
+        with _unwinding():
+            status = app(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " See `mirnet --help`.", 2)
-    except MirnetError as error:
-        if debug:
-            raise
-        return _fail(str(error), 1)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (MirnetError, OSError) as error:
+        if debug:
+            raise
+        return _fail(_one_line(error), 1)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on", 130)
+    except _TerminatedError:
+        return _fail("terminated; run the same command again to go on", 143)
     return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the command as an exception does, and not at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> NoReturn:
+        raise _TerminatedError
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _one_line(error: MirnetError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; check the name, or choose another"
+    return str(error)
 
 
 def _fail(message: str, status: int) -> int:

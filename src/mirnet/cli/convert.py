@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+
+from mirnet.inference.choices import Arithmetic
+from mirnet.tasks.spec import TaskName
 
 
 def convert(
     source: Path,
     target: Path | None = None,
     *,
-    task: Literal[
-        "denoising", "dual-pixel-deblurring", "super-resolution", "low-light", "retouching"
-    ]
-    | None = None,
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32",
+    task: TaskName | None = None,
+    dtype: Arithmetic = "float32",
     overwrite: bool = False,
 ) -> None:
     """Convert a released MIRNet-v2 checkpoint (.pth) to one safetensors file.
@@ -35,16 +34,14 @@ def convert(
     overwrite
         Write over a file that is already there.
     """
-    import torch
-
     from mirnet.checkpoints.load import load_checkpoint
     from mirnet.checkpoints.store import save_model
     from mirnet.errors import CheckpointError
+    from mirnet.inference.restorer import DTYPES
 
     target = target or source.with_suffix(".safetensors")
     if target.exists() and not overwrite:
         raise CheckpointError(f"{target}: is already there; name another, or add --overwrite")
-    dtypes = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     checkpoint = load_checkpoint(source)
     model = checkpoint.build()
     save_model(
@@ -52,7 +49,7 @@ def convert(
         target,
         task=task or checkpoint.task,
         provenance=checkpoint.provenance,
-        dtype=dtypes[dtype],
+        dtype=DTYPES[dtype],
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{target}: {parameters:,} parameters, {checkpoint.config.in_channels} input channels")

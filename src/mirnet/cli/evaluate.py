@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
+
+from mirnet.inference.choices import Device, Precision
+from mirnet.metrics.names import ProtocolName
 
 
 def evaluate(
     *folders: Path,
     weights: str = "denoising",
-    protocol: Literal[
-        "photo", "sidd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek", "dpdd"
-    ] = "photo",
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    protocol: ProtocolName = "photo",
+    device: Device = "auto",
+    precision: Precision = "auto",
     json_output: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Score weights on folders of pairs (input/ and target/ with the same names).

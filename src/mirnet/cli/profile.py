@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from mirnet.models.config import MIRNetV2Config
+from mirnet.models.config import Block, Fusion, MIRNetV2Config, Preset
 
 
 def profile(
     *,
-    preset: Literal["paper", "released", "small"] = "paper",
+    preset: Preset = "paper",
     groups: Annotated[str | None, Parameter(allow_leading_hyphen=False)] = None,
     in_channels: int | None = None,
     width: int | None = None,
     streams: int | None = None,
     columns: int | None = None,
     blocks: int | None = None,
-    fusion: Literal["skff", "sum", "concat"] | None = None,
-    block: Literal["rcb", "rcb-no-transform", "resblock"] | None = None,
+    fusion: Fusion | None = None,
+    block: Block | None = None,
     image_size: int = 256,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:

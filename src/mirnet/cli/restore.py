@@ -5,28 +5,34 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from mirnet.errors import MirnetError
+from mirnet.inference.choices import Device, Precision
 from mirnet.tasks.registry import TASKS
+from mirnet.tasks.spec import TaskName
+
+if TYPE_CHECKING:
+    from mirnet.inference.batch import Outcome, RestoreFile
+    from mirnet.inference.planning import Plan
+    from mirnet.inference.restorer import Restorer
 
 
 def restore(
     *paths: str,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("restored"),
-    task: Literal[
-        "denoising", "dual-pixel-deblurring", "super-resolution", "low-light", "retouching"
-    ] = "denoising",
+    task: TaskName | None = None,
     weights: str | None = None,
     strength: float = 1.0,
     overwrite: bool = False,
     depth: Literal["keep", "8", "16"] = "keep",
     format: Literal["keep", "png", "jpg", "tif", "webp", "avif"] = "keep",
-    quality: int = 95,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    quality: int | None = None,
+    allow_damaged: bool = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
 ) -> int:
     """Restore photos: PNG, JPEG, TIFF, WebP and AVIF, 8 or 16 bit, metadata kept.
 
@@ -41,7 +47,7 @@ def restore(
     output
         The folder for the results; it mirrors the tree of a folder that was given.
     task
-        What to restore.
+        What to restore; denoising, or what the weights are for, unless told.
     weights
         A weights file (.safetensors, or a released .pth) or a name that `mirnet weights` lists,
         instead of the task's own.
@@ -52,44 +58,127 @@ def restore(
     depth
         Bits per channel of the results; as the input has, unless told.
     format
-        File format of the results; as the input has, unless told.
+        File format of the results; as the input has, unless told. Of a.jpg and a.png in one
+        folder, the one that changes keeps its old suffix too: a.jpg.png.
     quality
-        Of JPEG, WebP and AVIF, from 1 to 100.
+        Of JPEG, WebP and AVIF, from 1 to 100; 95, or lossless if the input is, unless told.
+    allow_damaged
+        Restore what can be decoded of damaged photos; they are named at the end.
     device
         Where to compute; auto takes a GPU if there is one.
     precision
         Arithmetic of the network; auto is the fastest that is safe.
     """
-    from mirnet.cli.batch import RestoreFile, plan, run
+    from mirnet.inference.batch import run
+    from mirnet.inference.planning import plan
 
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
     if not 0 <= strength <= 1:
         raise MirnetError(f"--strength: must be from 0 to 1, got {strength:g}")
-    if not 1 <= quality <= 100:
+    if quality is not None and not 1 <= quality <= 100:
         raise MirnetError(f"--quality: must be from 1 to 100, got {quality}")
     chosen = _weights(task, weights)
-    jobs = plan(paths, output, suffix=None if format == "keep" else f".{format}")
 
     def load() -> RestoreFile:
-        from mirnet.inference.restorer import Restorer
+        restorer = _restorer(chosen, task, device, precision)
+        return partial(
+            restorer.restore_file,
+            strength=strength,
+            depth=depth,
+            quality=quality,
+            allow_damaged=allow_damaged,
+        )
 
-        restorer = Restorer.from_pretrained(chosen, device=device, precision=precision)
-        return partial(restorer.restore_file, strength=strength, quality=quality, depth=depth)
+    planned = plan(paths, output, suffix=None if format == "keep" else f".{format}")
+    with _Bar() as bar:
+        outcome = run(planned, load, output=output, overwrite=overwrite, progress=bar.show)
+    print(_summary(outcome, planned), file=sys.stderr)
+    return 1 if outcome.failures else 0
 
-    summary = run(jobs, load, overwrite=overwrite)
-    print(summary.text(), file=sys.stderr)
-    return 1 if summary.failures else 0
 
-
-def _weights(task: str, weights: str | None) -> str:
+def _weights(task: TaskName | None, weights: str | None) -> str:
     """The weights that were asked for, or the task's own."""
-    if weights is not None:
-        return weights
-    own = TASKS[task].weights
-    if own is None:
+    own = TASKS[task or "denoising"].weights
+    if weights is None and own is None:
         raise MirnetError(
             f"--task {task}: mirnet ships no weights for it yet; give your own or released ones "
             "with --weights FILE"
         )
-    return own
+    return weights or own or ""
+
+
+def _restorer(
+    weights: str, task: TaskName | None, device: Device, precision: Precision
+) -> Restorer:
+    """The restorer, after a look at what its weights are for."""
+    from mirnet.checkpoints.catalog import resolve
+    from mirnet.checkpoints.load import load_checkpoint
+    from mirnet.inference.restorer import Restorer
+
+    path = resolve(weights)
+    checkpoint = load_checkpoint(path)
+    if task and checkpoint.task and task != checkpoint.task:
+        raise MirnetError(
+            f"--task {task}: {path} is for {checkpoint.task}; leave --task out, or give weights "
+            f"for {task}"
+        )
+    if checkpoint.config.in_channels != 3:
+        raise MirnetError(
+            f"{path}: takes {checkpoint.config.in_channels} channels, such as the two views of a "
+            "dual-pixel photo, which can't be read from files yet; give other --weights"
+        )
+    print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
+    return Restorer(checkpoint.build(), device=device, precision=precision)
+
+
+class _Bar:
+    """A progress bar on stderr that appears with the first photo."""
+
+    def __enter__(self) -> _Bar:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("time left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._bar = self._progress.add_task("restoring", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def show(self, done: int, total: int, source: Path) -> None:
+        """Say how far it is, and what comes next."""
+        self._progress.start()
+        name = "done" if done == total else source.name
+        self._progress.update(self._bar, completed=done, total=total, description=name)
+
+
+def _summary(outcome: Outcome, planned: Plan) -> str:
+    """One line with the counts, and one for each note and each failure."""
+    counts = [f"{outcome.restored} restored"]
+    if outcome.skipped:
+        counts.append(f"{outcome.skipped} already done (--overwrite does them again)")
+    if outcome.failures:
+        counts.append(f"{len(outcome.failures)} failed:")
+    lines = [", ".join(counts), *(f"  {why}" for why in outcome.failures.values())]
+    if outcome.notes:
+        lines.append("of what was restored:")
+        lines += [f"  {path}: {note}" for path, notes in outcome.notes.items() for note in notes]
+    if planned.left_alone:
+        kinds = ", ".join(sorted(planned.left_alone))
+        lines.append(f"left alone: {planned.left_alone.total()} files of other kinds ({kinds})")
+    return "\n".join(lines)

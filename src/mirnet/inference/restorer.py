@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from mirnet.errors import ConfigError, DeviceError, NonFiniteError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
+from mirnet.inference.choices import Arithmetic, Device, OutputDepth, Precision
 from mirnet.inference.memory import require_memory
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.pil import is_pil, through_array
@@ -28,14 +29,15 @@ from mirnet.models.mirnet_v2 import MIRNetV2
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 AnyArray = NDArray[Any]
-OutputDepth = Literal["keep", "8", "16", "float"]
 OVERSHOOT = 0.1
 """By how much floats may leave [0, 1] before they are taken for another scale."""
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES: dict[Arithmetic, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 logger = logging.getLogger("mirnet")
 

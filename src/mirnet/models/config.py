@@ -11,6 +11,7 @@ from mirnet.errors import ConfigError
 Fusion = Literal["skff", "sum", "concat"]
 Block = Literal["rcb", "rcb-no-transform", "resblock"]
 Residual = Literal["image", "features"]
+Preset = Literal["paper", "released", "small"]
 
 MOST = {
     "in_channels": 64, "out_channels": 64, "width": 1024, "blocks": 16, "streams": 3, "columns": 3,
@@ -92,7 +93,7 @@ class MIRNetV2Config:
     @classmethod
     def preset(cls, name: str) -> Self:
         """The config of that name: ``paper``, ``released`` or ``small``."""
-        presets: dict[str, Callable[[], Self]]
+        presets: dict[Preset, Callable[[], Self]]
         presets = {"paper": cls, "released": cls.released, "small": cls.small}
         if name not in presets:
             raise ConfigError(f"preset: must be one of {', '.join(presets)}, got {name!r}")

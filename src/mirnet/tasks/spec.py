@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from mirnet.metrics.names import ProtocolName
 from mirnet.models.config import MIRNetV2Config
+
+TaskName = Literal[
+    "denoising", "dual-pixel-deblurring", "super-resolution", "low-light", "retouching"
+]
+"""What users type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +19,7 @@ class Task:
     """One of the paper's restoration tasks.
 
     Attributes:
-        name: what users type.
+        name: of the list above.
         summary: what it does, in one line.
         config: the paper's network for it.
         views: pictures that go in together; 2 for the halves of a dual-pixel photo.
@@ -21,9 +28,9 @@ class Task:
             none.
     """
 
-    name: str
+    name: TaskName
     summary: str
     config: MIRNetV2Config
-    protocols: tuple[str, ...]
+    protocols: tuple[ProtocolName, ...]
     views: int = 1
     weights: str | None = None

@@ -13,8 +13,9 @@ from cyclopts.config import Toml
 from mirnet.data.degradations import DEGRADATIONS
 from mirnet.data.transforms import Augmentation
 from mirnet.errors import ConfigError, RecipeError
+from mirnet.inference.choices import Device
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.config import Block, Fusion, MIRNetV2Config, Residual
+from mirnet.models.config import Block, Fusion, MIRNetV2Config, Preset, Residual
 
 
 class ModelChanges(TypedDict, total=False):
@@ -40,7 +41,7 @@ class ModelChanges(TypedDict, total=False):
 class ModelRecipe:
     """The network: a preset, and what differs from it."""
 
-    preset: Literal["paper", "released", "small"] = "paper"
+    preset: Preset = "paper"
     """Where the config starts from."""
     changes: ModelChanges = field(default_factory=ModelChanges)
     """What differs from the preset."""
@@ -172,7 +173,7 @@ class Recipe:
     """Of the initial weights and of the order and augmentation of the data."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's arithmetic; the weights and the optimiser stay in float32."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
     """Where to train."""
     checkpoint_every: int = 500
     """Steps between states that training can be resumed from."""

@@ -1,0 +1,168 @@
+"""Which photos a batch restores, and where to."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirnet.imaging.io import SUFFIXES
+
+OTHER_SUFFIXES = frozenset((
+    ".3fr", ".arw", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".hif",
+    ".jp2", ".jxl", ".nef", ".nrw", ".orf", ".pef", ".psd", ".raf", ".raw", ".rw2", ".srw",
+))  # fmt: skip
+"""Photos that aren't read: passed by in a folder, with a word."""
+SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX"))
+"""Thumbnails and leftovers of other programs, like all hidden folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One photo to restore."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a batch will do.
+
+    Attributes:
+        jobs: the photos, each with where it goes to.
+        faults: what was named and can't be done, one line each, by its path.
+        left_alone: how many files of kinds that aren't read lie in the folders, by suffix.
+    """
+
+    jobs: list[Job] = field(default_factory=list)
+    faults: dict[Path, str] = field(default_factory=dict)
+    left_alone: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, path: str | Path, why: str) -> None:
+        """Note that a path can't be restored."""
+        self.faults.setdefault(Path(path), f"{path}: {why}")
+
+
+def plan(paths: Iterable[str], output: Path, *, suffix: str | None) -> Plan:
+    """Find the photos and give each a place; what can't be done is noted and not raised.
+
+    A folder is searched with all below it and mirrored as a tree. Results of an earlier run are
+    not taken for photos. Where two photos would get one name by their new suffix, each keeps its
+    old one before it: ``a.jpg`` beside ``a.png`` becomes ``a.jpg.png``.
+
+    Args:
+        paths: photos, folders or patterns.
+        output: the folder for the results.
+        suffix: of the results, with its dot; None keeps each photo's own.
+    """
+    made = Plan()
+    found: dict[tuple[str, Path], tuple[Path, Path]] = {}
+    for path in paths:
+        try:
+            for source, below in _photos(path, output, made):
+                found.setdefault((os.path.realpath(source), below), (source, below))
+        except OSError as error:
+            made.refuse(path, f"can't be read ({error.strerror}); check the name")
+    stems = Counter(below.with_suffix("") for below in {below for _, below in found})
+    taken: dict[Path, Path] = {}
+    for (real, _), (source, below) in found.items():
+        target = output / _renamed(below, suffix, is_alone=stems[below.with_suffix("")] == 1)
+        if os.path.realpath(target) == real:
+            made.refuse(source, "the output would be the input itself; name another folder with -o")
+        elif (other := taken.setdefault(target, source)) != source:
+            made.refuse(
+                source, f"would become {target}, as {other} does; restore it apart, with -o"
+            )
+        else:
+            made.jobs.append(Job(source, target))
+    return made
+
+
+def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:
+    """The place of a result below the output folder; it may have namesakes of other suffixes."""
+    if suffix is None:
+        return below
+    if is_alone or below.suffix.lower() == suffix:
+        return below.with_suffix(suffix)
+    return below.with_name(below.name + suffix)
+
+
+def _photos(path: str, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
+    """The photos that a path means, each with its place below the output folder."""
+    given = Path(path)
+    if given.is_dir():
+        yield from _below(given, output, made)
+    elif given.exists() or given.is_symlink():
+        yield given, Path(given.name)
+    elif glob.has_magic(path):
+        yield from _matching(path, output, made)
+    else:
+        made.refuse(path, "there is no such photo or folder")
+
+
+def _matching(pattern: str, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
+    """The photos that a pattern means; those in the output folder only if it begins there."""
+    fixed = Path(*_without_magic(Path(pattern).parts))
+    ours = None if _is_within(fixed, output) else output
+    matches = [Path(each) for each in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    photos = [
+        each
+        for each in matches
+        if each.suffix.lower() in SUFFIXES
+        and not (ours and _is_within(each, ours))
+        and not SKIPPED_FOLDERS.intersection(each.parts)
+        and not each.is_dir()
+    ]
+    if not photos:
+        made.refuse(pattern, "matches no photos")
+    yield from ((each, Path(each.name)) for each in photos)
+
+
+def _without_magic(parts: tuple[str, ...]) -> Iterator[str]:
+    for part in parts:
+        if glob.has_magic(part):
+            return
+        yield part
+
+
+def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
+    """The photos of a folder and of those below it, also by links, each folder once."""
+    ours = os.path.realpath(output)
+    if ours == os.path.realpath(folder):
+        made.refuse(folder, "the results would lie over the photos; name another folder with -o")
+        return
+    visited: set[str] = set()
+    known = len(made.faults)
+    waiting, count = [folder], 0
+    while waiting:
+        here = waiting.pop()
+        real = os.path.realpath(here)
+        if real in visited or real == ours:
+            continue
+        visited.add(real)
+        try:
+            entries = sorted(here.iterdir(), key=lambda entry: entry.name)
+        except OSError as error:
+            made.refuse(here, f"can't be listed ({error.strerror}); check its permissions")
+            continue
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS:
+                continue
+            if entry.is_dir():
+                waiting.append(entry)
+            elif entry.suffix.lower() in SUFFIXES:
+                count += 1
+                yield entry, entry.relative_to(folder)
+            elif entry.suffix.lower() in OTHER_SUFFIXES:
+                made.left_alone[entry.suffix.lower()] += 1
+    if not count and len(made.faults) == known:
+        made.refuse(folder, f"holds no photos ({', '.join(sorted(SUFFIXES))})")
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    real, around = os.path.realpath(path), os.path.realpath(folder)
+    return real == around or real.startswith(around.rstrip(os.sep) + os.sep)

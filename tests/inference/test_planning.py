@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mirnet.inference.planning import Plan, plan
+
+
+@pytest.fixture
+def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes empty files below a folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(*names: str) -> None:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+
+    return make
+
+
+def targets(made: Plan) -> dict[str, str]:
+    return {str(job.source): str(job.target) for job in made.jobs}
+
+
+def test_a_folder_is_mirrored_without_what_other_programs_hide_in_it(
+    touch: Callable[..., None],
+) -> None:
+    touch(
+        "in/a.png", "in/deep/b.JPG", "in/c.jfif", "in/.thumbnails/x.png", "in/@eaDir/y.jpg",
+        "in/__MACOSX/z.png", "in/.hidden.png", "in/notes.txt", "in/d.dng", "in/deep/e.CR3",
+    )  # fmt: skip
+    made = plan(["in"], Path("out"), suffix=None)
+    assert targets(made) == {
+        "in/a.png": "out/a.png", "in/c.jfif": "out/c.jfif", "in/deep/b.JPG": "out/deep/b.JPG",
+    }  # fmt: skip
+    assert made.faults == {}
+    assert made.left_alone == {".dng": 1, ".cr3": 1}
+
+
+@pytest.mark.parametrize("pattern", ["**/*.png", "*/*.png"])
+def test_results_of_an_earlier_run_are_no_photos(touch: Callable[..., None], pattern: str) -> None:
+    touch("in/a.png", "restored/a.png")
+    assert targets(plan([pattern], Path("restored"), suffix=None)) == {"in/a.png": "restored/a.png"}
+
+
+def test_a_pattern_means_photos_alone(touch: Callable[..., None]) -> None:
+    touch("in/a.png", "in/notes.txt", "in/sub.png/b.png", "in/@eaDir/c.png")
+    assert set(targets(plan(["in/*", "in/*/*"], Path("out"), suffix=None))) == {
+        "in/a.png", "in/sub.png/b.png",
+    }  # fmt: skip
+
+
+def test_results_over_their_photos_are_refused_for_that_reason(
+    touch: Callable[..., None],
+) -> None:
+    touch("in/a.png")
+    for paths, output in ((["in"], "in"), (["in/../in"], "in"), (["in"], "./in/")):
+        made = plan(paths, Path(output), suffix=None)
+        assert made.jobs == []
+        assert "the results would lie over the photos" in made.faults[Path(paths[0])]
+    made = plan(["in/a.png"], Path("in"), suffix=None)
+    assert "the output would be the input itself" in made.faults[Path("in/a.png")]
+    assert targets(plan(["in/a.png"], Path("in"), suffix=".jpg")) == {"in/a.png": "in/a.jpg"}
+
+
+def test_results_may_go_into_a_parent_of_the_folder(touch: Callable[..., None]) -> None:
+    touch("in/a.png")
+    assert targets(plan(["in"], Path(), suffix=None)) == {"in/a.png": "a.png"}
+
+
+def test_namesakes_keep_their_suffix_whatever_is_done_already(
+    touch: Callable[..., None],
+) -> None:
+    touch("in/a.jpg", "in/a.png", "in/a.tif", "in/b.jpg", "in/c.jpg", "in/c.tif")
+    expected = {
+        "in/a.jpg": "out/a.jpg.png", "in/a.png": "out/a.png", "in/a.tif": "out/a.tif.png",
+        "in/b.jpg": "out/b.png", "in/c.jpg": "out/c.jpg.png", "in/c.tif": "out/c.tif.png",
+    }  # fmt: skip
+    assert targets(plan(["in"], Path("out"), suffix=".png")) == expected
+    touch("out/a.png", "out/b.png")
+    made = plan(["in", "in/a.jpg"], Path("out"), suffix=".png")
+    assert targets(made) == expected
+    assert made.faults == {}
+
+
+def test_linked_folders_are_followed_once(touch: Callable[..., None], tmp_path: Path) -> None:
+    touch("in/a.png", "elsewhere/b.png")
+    (tmp_path / "in/link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/again").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in/loop").symlink_to(tmp_path / "in")
+    found = targets(plan(["in"], Path("out"), suffix=None))
+    assert len(found) == 2
+    assert found["in/a.png"] == "out/a.png"
+
+
+def test_a_folder_that_can_t_be_listed_is_named_and_the_rest_found(
+    touch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("in/a.png", "in/closed/b.png")
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> object:
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    made = plan(["in"], Path("out"), suffix=None)
+    assert set(targets(made)) == {"in/a.png"}
+    assert made.faults[Path("in/closed")].startswith("in/closed: can't be listed (Permission den")
+
+
+def test_a_parent_that_can_t_be_read_is_one_fault(
+    touch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("a.png")
+
+    def is_dir(path: Path) -> bool:
+        if path.name == "b.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return False
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    made = plan(["b.png", "a.png"], Path("out"), suffix=None)
+    assert set(targets(made)) == {"a.png"}
+    assert "Permission denied" in made.faults[Path("b.png")]
