@@ -1,13 +1,15 @@
 import os
+import platform
 import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from mirnet.atomic import remove_abandoned, replacing
+from mirnet.atomic import remove_leftovers, replacing, require_folder
 
 
 def test_what_is_written_becomes_the_file(tmp_path: Path) -> None:
@@ -15,6 +17,7 @@ def test_what_is_written_becomes_the_file(tmp_path: Path) -> None:
     with replacing(target) as temporary:
         assert temporary.suffix == ".png"
         assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".mirnet-")
         temporary.write_bytes(b"new")
         assert not target.exists()
     assert target.read_bytes() == b"new"
@@ -37,6 +40,61 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "x." + "y" * 253, "é" * 125 + ".jpeg"])
+def test_a_name_as_long_as_the_disk_allows_can_be_written(name: str, tmp_path: Path) -> None:
+    assert len(name.encode()) == 255
+    with replacing(tmp_path / name) as temporary:
+        temporary.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path: Path) -> None:
+    target, together = tmp_path / "photo.png", Barrier(2, timeout=10)
+
+    def write(content: bytes) -> None:
+        with replacing(target) as temporary:
+            together.wait()
+            temporary.write_bytes(content)
+            together.wait()
+            assert temporary.read_bytes() == content
+            together.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, [b"one", b"another"]))
+    assert target.read_bytes() in (b"one", b"another")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("place", ["gone/photo.png", "file/photo.png", "folder", "x" * 300])
+def test_a_place_that_can_t_be_written_is_named(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught, replacing(tmp_path / place) as temporary:
+        temporary.write_bytes(b"new")
+    assert caught.value.filename == str(tmp_path / place)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "photo.png"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "photo.png")
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "photo.png"):
+        (tmp_path / "source").read_bytes()
+    assert caught.value.filename == str(tmp_path / "source")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no file mode mask")
+def test_the_mode_mask_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It is the process's: two threads that set and restore it can leave it changed.
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("was set"))
+    with replacing(tmp_path / "photo.png") as temporary:
+        temporary.touch()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no file mode mask")
 def test_the_file_has_the_mode_that_any_new_file_has(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
@@ -47,42 +105,36 @@ def test_the_file_has_the_mode_that_any_new_file_has(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ours").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
-def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
-    target = tmp_path / ("x" * 251 + ".png")
-    with replacing(target) as temporary:
-        temporary.write_bytes(b"new")
-    assert target.read_bytes() == b"new"
+def test_a_folder_is_made_and_left_empty(tmp_path: Path) -> None:
+    require_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        require_folder(tmp_path / "file")
 
 
-def test_threads_that_write_one_file_don_t_meet(tmp_path: Path) -> None:
-    target = tmp_path / "photo.png"
-
-    def write(content: int) -> None:
-        with replacing(target) as temporary:
-            for _ in range(50):
-                with temporary.open("ab") as file:
-                    file.write(bytes([content]) * 100)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(40)))
-    content = target.read_bytes()
-    assert len(content) == 5000
-    assert len(set(content)) == 1
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_what_a_killed_process_left_is_removed_and_that_of_a_living_one_is_not(
-    tmp_path: Path,
+def test_only_what_dead_processes_of_this_machine_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = (
-        "import os, sys, pathlib; from mirnet.atomic import replacing\n"
-        "with replacing(pathlib.Path(sys.argv[1])) as temporary:\n"
-        "    temporary.write_bytes(b'half')\n    os._exit(1)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=False)
-    assert len(list(tmp_path.iterdir())) == 1
-    with replacing(tmp_path / "b.png") as temporary:
-        temporary.write_bytes(b"whole")
-        remove_abandoned(tmp_path)
-        assert list(tmp_path.iterdir()) == [temporary]
-    assert (tmp_path / "b.png").read_bytes() == b"whole"
+    script = "import os, sys; from mirnet.atomic import *; from pathlib import Path\n"
+    script += "with replacing(Path(sys.argv[1])) as file: file.touch(); os._exit(1)"
+    for folder in ("ours", "theirs"):
+        (tmp_path / folder).mkdir()
+        subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / folder / "photo.png")], check=False
+        )
+    (left,) = (tmp_path / "ours").iterdir()
+    for name in ("photo.png", ".mirnet-notes.tmp"):
+        (tmp_path / "ours" / name).touch()
+    with replacing(tmp_path / "ours" / "a.png") as mine:
+        mine.touch()
+        remove_leftovers(tmp_path / "ours")
+        assert mine.exists()
+    assert not left.exists()
+    assert {path.name for path in (tmp_path / "ours").iterdir()} == {
+        "a.png", "photo.png", ".mirnet-notes.tmp",
+    }  # fmt: skip
+    monkeypatch.setattr(platform, "node", lambda: "another machine")
+    remove_leftovers(tmp_path / "theirs")
+    assert len(list((tmp_path / "theirs").iterdir())) == 1
+    remove_leftovers(tmp_path / "nowhere")

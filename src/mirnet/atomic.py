@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import platform
+import secrets
+import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-
-_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
-_numbers = itertools.count()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; what is written there becomes ``path`` at the end.
 
-    The temporary file has the same suffix, is hidden, and is flushed to the disk before it is
-    renamed, so that ``path`` holds either its old content or all of the new, even after a crash.
-    When the block raises, the temporary file is removed and ``path`` stays as it was. Each call
-    has a name of its own, so that threads and processes don't meet in one file.
+    The temporary file has the same suffix, is hidden, belongs to this call alone, and is flushed to
+    the disk before it is renamed, so that ``path`` holds either its old content or all of the new,
+    even after a crash. When the block raises, the temporary file is removed and ``path`` stays as
+    it was.
+
+    Raises:
+        OSError: nothing can be written there, which is noticed before the block begins, or the
+            name can't be taken. It names ``path``.
     """
-    name = f".mirnet-{_MACHINE}-{os.getpid()}-{next(_numbers)}.tmp{path.suffix}"
-    temporary = path.with_name(name)
+    temporary = path.with_name(_temporary_name(path.suffix))
     try:
+        # Encoders tell of a folder that can't be written in words of their own, after their work.
+        mode = _try_to_write(temporary)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(mode)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, temporary, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove what processes of this machine that were killed have left in a folder."""
-    for left in folder.glob(f".mirnet-{_MACHINE}-*.tmp*"):
-        process = left.name.split("-")[2]
-        if process.isdecimal() and not psutil.pid_exists(int(process)):
-            left.unlink(missing_ok=True)
+def require_folder(folder: Path) -> None:
+    """Make ``folder`` if it isn't there; OSError if that fails or no file can be written in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _try_to_write(folder / _temporary_name(""))
 
 
-def _umask() -> int:
-    """The process's file mode mask; it can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files in ``folder`` of this machine's processes that live no more.
+
+    Only a process that was killed at once leaves any. What can't be removed stays.
+    """
+    with suppress(OSError):
+        for file in folder.glob(f"{_prefix()}*.tmp*"):
+            process = file.name.removeprefix(_prefix()).partition("-")[0]
+            if process.isdigit() and not psutil.pid_exists(int(process)):
+                file.unlink(missing_ok=True)
+
+
+def _temporary_name(suffix: str) -> str:
+    """Short, so that it fits wherever the final name does; a long "suffix" is part of a name."""
+    short = suffix if len(suffix) <= 16 else ""
+    return f"{_prefix()}{os.getpid()}-{secrets.token_hex(4)}.tmp{short}"
+
+
+def _prefix() -> str:
+    """How this machine's temporary names begin: on a shared disk, another has the same numbers."""
+    return f".mirnet-{zlib.crc32(platform.node().encode()):08x}-"
+
+
+def _try_to_write(temporary: Path) -> int:
+    """Make a file and remove it. Returns the mode that new files have there."""
+    try:
+        temporary.touch()
+        return stat.S_IMODE(temporary.stat().st_mode)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

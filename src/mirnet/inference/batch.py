@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirnet.atomic import remove_abandoned, replacing
+from mirnet.atomic import remove_leftovers, require_folder
 from mirnet.errors import PhotoError
 from mirnet.inference.planning import Job, Plan
 
@@ -65,7 +65,7 @@ def run(
         return outcome
     _require_writable(output)
     for folder in {job.target.parent for job in todo}:
-        remove_abandoned(folder)
+        remove_leftovers(folder)
     restore_file = load()
     for number, job in enumerate(todo):
         if cancelled():
@@ -96,10 +96,7 @@ def _is_done(job: Job) -> bool:
 
 def _require_writable(output: Path) -> None:
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with replacing(output / ".mirnet-probe") as temporary:
-            temporary.touch()
-        (output / ".mirnet-probe").unlink()
+        require_folder(output)
     except OSError as error:
         raise PhotoError(
             f"{output}: can't be written ({error.strerror}); name another folder with -o"

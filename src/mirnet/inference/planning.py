@@ -16,7 +16,7 @@ OTHER_SUFFIXES = frozenset((
     ".jp2", ".jxl", ".nef", ".nrw", ".orf", ".pef", ".psd", ".raf", ".raw", ".rw2", ".srw",
 ))  # fmt: skip
 """Photos that aren't read: passed by in a folder, with a word."""
-SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX"))
+SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle"))
 """Thumbnails and leftovers of other programs, like all hidden folders."""
 
 
@@ -65,8 +65,9 @@ def plan(paths: Iterable[str], output: Path, *, suffix: str | None) -> Plan:
         try:
             for source, below in _photos(path, output, made):
                 found.setdefault((os.path.realpath(source), below), (source, below))
-        except OSError as error:
-            made.refuse(path, f"can't be read ({error.strerror}); check the name")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            made.refuse(path, f"can't be read ({reason}); check the name")
     stems = Counter(below.with_suffix("") for below in {below for _, below in found})
     taken: dict[Path, Path] = {}
     for (real, _), (source, below) in found.items():
