@@ -244,7 +244,7 @@ def test_debug_shows_where_an_error_comes_from(
 @pytest.mark.parametrize(
     ("number", "status", "word"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated"),
-     (signal.SIGHUP, 143, "terminated")],
+     (signal.SIGHUP, 129, "terminated")],
 )  # fmt: skip
 def test_a_signal_ends_a_batch_with_a_line_and_no_temporary_file(
     tiny_weights: Path, tmp_path: Path, number: int, status: int, word: str

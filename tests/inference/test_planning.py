@@ -71,6 +71,20 @@ def test_results_may_go_into_a_parent_of_the_folder(touch: Callable[..., None]) 
     assert targets(plan(["in"], Path(), suffix=None)) == {"in/a.png": "a.png"}
 
 
+def test_results_never_land_among_the_photos(touch: Callable[..., None]) -> None:
+    touch("in/a.png", "in/in/a.png", "in/in/b.png")
+    made = plan(["in"], Path(), suffix=None)
+    assert targets(made) == {"in/a.png": "a.png"}
+    assert set(made.faults) == {Path("in/in/a.png"), Path("in/in/b.png")}
+    made = plan(["in/in/a.png", "in/a.png"], Path("in"), suffix=None)
+    assert made.jobs == []
+
+
+def test_a_pattern_counts_what_it_passes_by(touch: Callable[..., None]) -> None:
+    touch("in/a.png", "in/b.dng")
+    assert plan(["in/*"], Path("out"), suffix=None).left_alone == {".dng": 1}
+
+
 def test_namesakes_keep_their_suffix_whatever_is_done_already(
     touch: Callable[..., None],
 ) -> None:
@@ -87,13 +101,17 @@ def test_namesakes_keep_their_suffix_whatever_is_done_already(
 
 
 def test_linked_folders_are_followed_once(touch: Callable[..., None], tmp_path: Path) -> None:
-    touch("in/a.png", "elsewhere/b.png")
+    touch("in/a.png", "in/z/c.png", "elsewhere/b.png", "in/out/deep/d.png")
+    (tmp_path / "in/first").symlink_to(tmp_path / "in/z")
+    (tmp_path / "in/results").symlink_to(tmp_path / "in/out/deep")
     (tmp_path / "in/link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "in/again").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")
-    found = targets(plan(["in"], Path("out"), suffix=None))
-    assert len(found) == 2
-    assert found["in/a.png"] == "out/a.png"
+    found = targets(plan(["in"], Path("in/out"), suffix=None))
+    assert found == {
+        "in/a.png": "in/out/a.png", "in/z/c.png": "in/out/z/c.png",
+        "in/again/b.png": "in/out/again/b.png",
+    }  # fmt: skip
 
 
 def test_a_folder_that_can_t_be_listed_is_named_and_the_rest_found(
@@ -111,6 +129,21 @@ def test_a_folder_that_can_t_be_listed_is_named_and_the_rest_found(
     made = plan(["in"], Path("out"), suffix=None)
     assert set(targets(made)) == {"in/a.png"}
     assert made.faults[Path("in/closed")].startswith("in/closed: can't be listed (Permission den")
+
+
+def test_an_entry_that_can_t_be_asked_does_not_end_the_search(
+    touch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("in/a.png", "in/b.png", "in/c.png")
+    asked = Path.is_dir
+
+    def is_dir(path: Path) -> bool:
+        if path.name == "b.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return asked(path)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert len(targets(plan(["in"], Path("out"), suffix=None))) == 3
 
 
 def test_a_parent_that_can_t_be_read_is_one_fault(

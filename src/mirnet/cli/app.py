@@ -36,7 +36,11 @@ for command in (restore, train, evaluate, profile, convert, weights, doctor):
 
 
 class _TerminatedError(BaseException):
-    """Somebody asked this process to end; unwinding removes temporary files."""
+    """A signal asked this process to end; unwinding removes temporary files."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _unwinding():
             status = app(tokens, exit_on_error=False, print_error=False)
+            sys.stdout.flush()  # a full disk is told here, and not when Python ends
     except CycloptsError as error:
         return _fail(" ".join(str(error).split()) + " See `mirnet --help`.", 2)
     except BrokenPipeError:
@@ -65,8 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_one_line(error), 1)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on", 130)
-    except _TerminatedError:
-        return _fail("terminated; run the same command again to go on", 143)
+    except _TerminatedError as error:
+        return _fail("terminated; run the same command again to go on", error.status)
     return status if isinstance(status, int) else 0
 
 
@@ -77,16 +82,19 @@ def _unwinding() -> Iterator[None]:
         yield
         return
 
-    def end(*_: object) -> NoReturn:
-        raise _TerminatedError
+    def end(number: int, _: object) -> NoReturn:
+        raise _TerminatedError(number)
 
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, end) for number in numbers}
+    # Not over what somebody else has set: nohup wants SIGHUP to be ignored.
+    ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _one_line(error: MirnetError | OSError) -> str:

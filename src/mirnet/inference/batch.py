@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mirnet.atomic import remove_leftovers, require_folder
 from mirnet.errors import PhotoError
-from mirnet.inference.planning import Job, Plan
+from mirnet.inference.planning import Plan
 
 RestoreFile = Callable[[Path, Path], tuple[str, ...]]
 """Restores a source into a target, and says what is doubtful or was left out."""
@@ -59,8 +59,15 @@ def run(
         PhotoError: the output folder can't be written; nothing was begun.
     """
     outcome = Outcome(failures=dict(plan.faults))
-    todo = plan.jobs if overwrite else [job for job in plan.jobs if not _is_done(job)]
-    outcome.skipped = len(plan.jobs) - len(todo)
+    todo = []
+    for job in plan.jobs:
+        try:
+            is_done = job.target.exists() and not overwrite
+        except OSError as error:  # a name that is too long, say
+            outcome.failures[job.source] = _reason(job.source, error)
+            continue
+        outcome.skipped += is_done
+        todo += [] if is_done else [job]
     if not todo:
         return outcome
     _require_writable(output)
@@ -85,13 +92,6 @@ def run(
     else:
         progress(len(todo), len(todo), todo[-1].source)
     return outcome
-
-
-def _is_done(job: Job) -> bool:
-    try:
-        return job.target.exists()
-    except OSError:  # restoring it will say why
-        return False
 
 
 def _require_writable(output: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Plan:
         self.faults.setdefault(Path(path), f"{path}: {why}")
 
 
-def plan(paths: Iterable[str], output: Path, *, suffix: str | None) -> Plan:
+def plan(paths: Sequence[str], output: Path, *, suffix: str | None) -> Plan:
     """Find the photos and give each a place; what can't be done is noted and not raised.
 
     A folder is searched with all below it and mirrored as a tree. Results of an earlier run are
@@ -60,6 +60,10 @@ def plan(paths: Iterable[str], output: Path, *, suffix: str | None) -> Plan:
         suffix: of the results, with its dot; None keeps each photo's own.
     """
     made = Plan()
+    # Folders that are searched and don't hold the output: what lands there is found the next time.
+    around = [
+        each for each in map(Path, paths) if _is_folder(each) and not _is_within(output, each)
+    ]
     found: dict[tuple[str, Path], tuple[Path, Path]] = {}
     for path in paths:
         try:
@@ -68,12 +72,16 @@ def plan(paths: Iterable[str], output: Path, *, suffix: str | None) -> Plan:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             made.refuse(path, f"can't be read ({reason}); check the name")
+    sources = {real for real, _ in found}
     stems = Counter(below.with_suffix("") for below in {below for _, below in found})
     taken: dict[Path, Path] = {}
     for (real, _), (source, below) in found.items():
         target = output / _renamed(below, suffix, is_alone=stems[below.with_suffix("")] == 1)
-        if os.path.realpath(target) == real:
+        place = os.path.realpath(target)
+        if place == real:
             made.refuse(source, "the output would be the input itself; name another folder with -o")
+        elif place in sources or any(_is_within(target, folder) for folder in around):
+            made.refuse(source, f"{target} would lie among the photos; name another folder with -o")
         elif (other := taken.setdefault(target, source)) != source:
             made.refuse(
                 source, f"would become {target}, as {other} does; restore it apart, with -o"
@@ -116,8 +124,11 @@ def _matching(pattern: str, output: Path, made: Plan) -> Iterator[tuple[Path, Pa
         if each.suffix.lower() in SUFFIXES
         and not (ours and _is_within(each, ours))
         and not SKIPPED_FOLDERS.intersection(each.parts)
-        and not each.is_dir()
+        and not _is_folder(each)
     ]
+    made.left_alone.update(
+        each.suffix.lower() for each in matches if each.suffix.lower() in OTHER_SUFFIXES
+    )
     if not photos:
         made.refuse(pattern, "matches no photos")
     yield from ((each, Path(each.name)) for each in photos)
@@ -132,17 +143,18 @@ def _without_magic(parts: tuple[str, ...]) -> Iterator[str]:
 
 def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
     """The photos of a folder and of those below it, also by links, each folder once."""
-    ours = os.path.realpath(output)
-    if ours == os.path.realpath(folder):
+    inner = _is_within(output, folder)
+    if inner and _is_within(folder, output):
         made.refuse(folder, "the results would lie over the photos; name another folder with -o")
         return
     visited: set[str] = set()
     known = len(made.faults)
-    waiting, count = [folder], 0
-    while waiting:
-        here = waiting.pop()
+    waiting, links, count = [folder], list[Path](), 0
+    while waiting or links:
+        # Links last, so that a folder is found at its own place rather than through one.
+        here = waiting.pop() if waiting else links.pop(0)
         real = os.path.realpath(here)
-        if real in visited or real == ours:
+        if real in visited or (inner and _is_within(here, output)):
             continue
         visited.add(real)
         try:
@@ -153,8 +165,8 @@ def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]
         for entry in entries:
             if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS:
                 continue
-            if entry.is_dir():
-                waiting.append(entry)
+            if _is_folder(entry):
+                (links if entry.is_symlink() else waiting).append(entry)
             elif entry.suffix.lower() in SUFFIXES:
                 count += 1
                 yield entry, entry.relative_to(folder)
@@ -162,6 +174,14 @@ def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]
                 made.left_alone[entry.suffix.lower()] += 1
     if not count and len(made.faults) == known:
         made.refuse(folder, f"holds no photos ({', '.join(sorted(SUFFIXES))})")
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; what can't be asked is none, and fails when it is read."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_within(path: Path, folder: Path) -> bool:
