@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from mirnet.checkpoints.convert import CONTAINERS, released_names
 from mirnet.checkpoints.load import load_checkpoint, load_model
 from mirnet.checkpoints.store import read_checkpoint
 from mirnet.cli.app import main
-from mirnet.errors import UnsafeCheckpointError
+from mirnet.errors import CheckpointError, UnsafeCheckpointError
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.checkpoints.conftest import refused
@@ -39,6 +40,41 @@ def small_released() -> Weights:
     model = MIRNetV2(MIRNetV2Config(width=16, blocks=1, groups=(1, 2, 4, 4)))
     names = released_names(model)
     return {names[name]: value for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_files_are_refused_in_one_line(
+    tmp_path: Path, small_released: Weights, seed: int
+) -> None:
+    path = tmp_path / "released.pth"
+    torch.save({"params": small_released}, path)
+    sound = path.read_bytes()
+    pickled = sound.index(b"conv_in")
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        broken = bytearray(sound)
+        for at in pickled + rng.integers(-200, 3000, 3):
+            broken[at] = int(rng.integers(256))
+        path.write_bytes(broken)
+        try:
+            load_model(path)
+        except CheckpointError as error:
+            assert str(error).startswith(f"{path}: ")
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("made", ["sparse", "huge", "meta"])
+def test_tensors_whose_numbers_are_not_in_the_file_are_refused(
+    tmp_path: Path, small_released: Weights, made: str
+) -> None:
+    odd = {
+        "sparse": torch.zeros(16, 3, 3, 3).to_sparse(),
+        "huge": torch.zeros(1).expand(16, 3, 3, 3),
+        "meta": torch.zeros(16, 3, 3, 3, device="meta"),
+    }[made]
+    path = tmp_path / "released.pth"
+    torch.save({"params": {**small_released, "conv_in.weight": odd}}, path)
+    refused(path, "'conv_in.weight' in its params is not a plain tensor")
 
 
 def test_the_released_layout_is_our_released_preset() -> None:
@@ -161,7 +197,7 @@ MALFORMED: dict[str, tuple[Callable[[Weights], Any], str]] = {
     "an empty container": (lambda _: {"params": {}}, "its params is not a dict of tensors"),
     "a number among tensors": (
         lambda w: {"params": {**w, "epoch": 3}},
-        "epoch in its params is not a tensor",
+        "epoch' in its params is not a plain tensor",
     ),
     "another network": (
         lambda _: {"params": {"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3)}},

@@ -131,6 +131,12 @@ MALFORMED: dict[str, tuple[Spoil, str]] = {
         put("conv_in.weight", torch.zeros(8, 3, 3, 3, dtype=torch.int8)),
         r"conv_in\.weight holds torch\.int8, not floating point",
     ),
+    "float8": (
+        put("conv_in.weight", torch.zeros(8, 3, 3, 3).to(torch.float8_e4m3fn)),
+        r"conv_in\.weight holds torch\.float8_e4m3fn, not floating point of 16, 32 or 64 bits",
+    ),
+    "a name of two lines": (put("a\nb", torch.zeros(1)), r"'a\\nb' is not part"),
+    "a field of two lines": (say("config", {"a\nb": 8}), r"a\\nb: no such"),
     "NaN": (
         put("conv_in.weight", torch.full((8, 3, 3, 3), torch.nan)),
         r"conv_in\.weight holds values that are not finite",

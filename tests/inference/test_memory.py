@@ -35,6 +35,15 @@ def test_half_precision_needs_half_the_features() -> None:
     assert ratio == pytest.approx(0.5, abs=0.1)
 
 
+def test_an_estimate_leaves_the_random_numbers_alone() -> None:
+    bytes_per_pixel.cache_clear()
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    bytes_per_pixel(SMALL, torch.float32)
+    assert torch.equal(torch.rand(2), expected)
+
+
 def test_a_batch_needs_as_much_as_its_images() -> None:
     one = estimate_memory(SMALL, 100, 120) - RUNTIME
     assert estimate_memory(SMALL, 100, 120, batch=5) - RUNTIME == pytest.approx(5 * one)

@@ -152,6 +152,16 @@ def test_dual_pixel_networks_take_tensors_of_six_channels() -> None:
         restorer(random_pixels((4, 4, 3)))
 
 
+def test_channels_that_can_t_be_blended_are_refused_before_any_work() -> None:
+    config = MIRNetV2Config(out_channels=5, residual="features", width=8, groups=(1,), blocks=1)
+    restorer = Restorer(MIRNetV2(config), device="cpu")
+    assert restorer(torch.rand(1, 3, 4, 4)).shape == (1, 5, 4, 4)
+    with pytest.raises(ValueError, match="more channels than it could blend"):
+        restorer(torch.rand(1, 3, 4, 4), strength=0.5)
+    with pytest.raises(ValueError, match="gives 5 channels, not 3"):
+        restorer(random_pixels((4, 4, 3)))
+
+
 def test_what_overflows_in_half_precision_is_redone_and_reported(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

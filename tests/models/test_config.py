@@ -39,6 +39,7 @@ def test_dict_round_trip() -> None:
         ({"groups": (8,)}, r"groups: 8 does not divide the 180 channels of stream 2"),
         ({"blocks": 0}, r"blocks: must be a whole number from 1 to 16"),
         ({"blocks": 10**9}, r"blocks: must be a whole number from 1 to 16"),
+        ({"width": 10**5000}, r"width: must be a whole number from 1 to 1024, got a number of"),
         ({"width": 10**9}, r"width: must be a whole number from 1 to 1024"),
         ({"in_channels": 65}, r"in_channels: must be a whole number from 1 to 64"),
         ({"groups": (2,) * 20_000}, r"groups: must be at most 16 numbers, got 20000"),

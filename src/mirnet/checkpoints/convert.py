@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import re
 import zipfile
@@ -15,6 +16,8 @@ from mirnet.checkpoints.store import Checkpoint, check_weights
 from mirnet.errors import CheckpointError, ConfigError, UnsafeCheckpointError
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+
+logger = logging.getLogger("mirnet")
 
 CONTAINERS = ("params", "params_ema")
 """Where a released file has its weights; the first that is there is taken."""
@@ -100,7 +103,8 @@ def _unpickle(path: Path) -> Any:
             f"{path}: is a pickle with more than tensors in it, which could run code; ask its "
             "author for a safetensors file"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle can raise anything
+        logger.debug("%s", path, exc_info=True)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: a truncated or damaged torch checkpoint ({reason}); download it again"
@@ -120,9 +124,16 @@ def _weights(content: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(weights, dict) or not weights:
         raise CheckpointError(f"{path}: its {container} is not a dict of tensors")
     for name, value in weights.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{path}: {name} in its {container} is not a tensor")
+        if not isinstance(name, str) or not isinstance(value, Tensor) or not _is_plain(value):
+            raise CheckpointError(f"{path}: {name!a} in its {container} is not a plain tensor")
     return weights
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether all of its numbers lie in the file: a stride of 0 could claim any number of them."""
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _config_of(weights: dict[str, Tensor], path: Path) -> MIRNetV2Config:

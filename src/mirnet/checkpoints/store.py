@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ METADATA_KEY = "mirnet"
 """The one entry of a file's metadata, a JSON object. safetensors writes several entries in an
 order that changes from run to run; with one, equal models give equal files."""
 FORMAT_VERSION = 1
+STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The types that weights are read in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +137,10 @@ def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], where
             raise CheckpointError(
                 f"{where}: {name} has shape {tuple(found.shape)}, the network needs {shape}"
             )
-        if not found.is_floating_point():
-            raise CheckpointError(f"{where}: {name} holds {found.dtype}, not floating point")
+        if found.dtype not in STORED:
+            raise CheckpointError(
+                f"{where}: {name} holds {found.dtype}, not floating point of 16, 32 or 64 bits"
+            )
         if not bool(torch.isfinite(found).all()):
             raise CheckpointError(f"{where}: {name} holds values that are not finite numbers")
 
@@ -158,7 +163,8 @@ def _description(metadata: dict[str, str], path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path}: its {name} is not a {kind.__name__}")
     version = description.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CheckpointError(f"{path}: its format_version is {version!r}, not a number from 1 on")
+        shown = reprlib.repr(version)
+        raise CheckpointError(f"{path}: its format_version is {shown}, not a number from 1 on")
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: has format version {version}, this mirnet reads up to {FORMAT_VERSION}; "
@@ -170,7 +176,7 @@ def _description(metadata: dict[str, str], path: Path) -> dict[str, Any]:
 def _config(description: dict[str, Any], path: Path) -> MIRNetV2Config:
     values = description.get("config")
     if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: its config is {values!r}, not a JSON object")
+        raise CheckpointError(f"{path}: its config is {reprlib.repr(values)}, not a JSON object")
     try:
         return MIRNetV2Config.from_dict(values)
     except ConfigError as error:
@@ -178,6 +184,6 @@ def _config(description: dict[str, Any], path: Path) -> MIRNetV2Config:
 
 
 def _listed(names: list[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:most])
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{shown}{rest} {'is' if len(names) == 1 else 'are'}"

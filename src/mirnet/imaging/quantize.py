@@ -86,9 +86,9 @@ def from_planes(planes: AnyArray, *, channels: int, dtype: DTypeLike) -> AnyArra
     if channels not in (1, 3):
         raise ValueError(f"a photo has 1 or 3 channels, not {channels}")
     if channels == 1:
-        # Equal planes, as of grey that was not touched, must give themselves and not their mean.
-        first = planes[:1]
-        planes = first + ((planes[1:2] - first) + (planes[2:] - first)) / 3
+        mean = planes.mean(axis=0, keepdims=True)
+        # The mean of three equal numbers can miss them by a bit, and grey is to come back exactly.
+        planes = mean.clip(planes.min(axis=0), planes.max(axis=0))
     return np.ascontiguousarray(np.moveaxis(quantize(planes, dtype), 0, 2))
 
 

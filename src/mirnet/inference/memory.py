@@ -52,7 +52,8 @@ def bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
     would compute nothing, but loads PyTorch's compiler, which takes longer.)
     """
     size = 32
-    with torch.inference_mode():
+    # Its weights are drawn at random; the caller's random numbers stay as they are.
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         network = MIRNetV2(config).to(dtype).eval()
         with _LiveBytes() as live:
             network(torch.zeros(1, config.in_channels, size, size, dtype=dtype))

@@ -208,6 +208,8 @@ class Restorer:
             _check_range(float(pixels.min()), float(pixels.max()))
         if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
             raise ValueError(f"an image is (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}")
+        if self.model.config.out_channels != 3:
+            raise ValueError(f"this network gives {self.model.config.out_channels} channels, not 3")
         if self.model.config.in_channels != 3:
             raise ValueError(
                 f"this network takes {self.model.config.in_channels} channels; give it a tensor "
@@ -218,13 +220,15 @@ class Restorer:
         return from_planes(restored, channels=pixels.shape[2], dtype=dtype)
 
     def _restore_batch(self, images: Tensor, strength: float) -> Tensor:
+        if strength < 1 and self.model.config.out_channels > self.model.config.in_channels:
+            raise ValueError("strength: this network gives more channels than it could blend with")
         if images.ndim != 4 or not images.is_floating_point() or 0 in images.shape:
             raise ValueError(
                 f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
             )
         batch, _, height, width = images.shape
         _check_range(*map(float, images.aminmax()))
-        self.require_memory(height, width, batch=batch, where=f"{height}×{width} image")
+        self.require_memory(height, width, batch=batch, where="image")
         inputs = images.to(self.device, torch.float32).clamp(0, 1)
         outputs = self._run(inputs).clamp(0, 1)
         if strength < 1:
@@ -273,7 +277,7 @@ def choose_device(device: str) -> torch.device:
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The arithmetic of that name, or the fastest safe one for ``auto``."""
-    has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported()
+    has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and has_bfloat16 else torch.float32
     if precision not in DTYPES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
@@ -106,7 +107,8 @@ class MIRNetV2Config:
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ConfigError(
-                f"{unknown[0]}: no such field of a MIRNet-v2 config; it has {', '.join(known)}"
+                f"{ascii(unknown[0])[1:-1]}: no such field of a MIRNet-v2 config; it has "
+                f"{', '.join(known)}"
             )
         return cls(**values)
 
@@ -138,7 +140,8 @@ class MIRNetV2Config:
         is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
         if not is_number or not 1 <= factor <= MOST_WIDTH_FACTOR:
             raise ConfigError(
-                f"width_factor: must be a number from 1 to {MOST_WIDTH_FACTOR}, got {factor!r}"
+                f"width_factor: must be a number from 1 to {MOST_WIDTH_FACTOR}, "
+                f"got {_shown(factor)}"
             )
         for i, width in enumerate(self.widths):
             exact = self.width * self.width_factor**i
@@ -176,7 +179,7 @@ def _as_groups(groups: Any) -> tuple[int, ...]:
     if not isinstance(groups, tuple | list) or not groups:
         raise ConfigError(
             f"groups: must be a list with one number for each RRG, such as [2, 2, 2, 2], "
-            f"got {groups!r}"
+            f"got {_shown(groups)}"
         )
     if len(groups) > MOST_GROUPS:
         raise ConfigError(f"groups: must be at most {MOST_GROUPS} numbers, got {len(groups)}")
@@ -188,10 +191,19 @@ def _as_groups(groups: Any) -> tuple[int, ...]:
 def _require_int(name: str, value: Any, low: int, high: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not low <= value <= high:
-        raise ConfigError(f"{name}: must be a whole number from {low} to {high}, got {value!r}")
+        shown = _shown(value)
+        raise ConfigError(f"{name}: must be a whole number from {low} to {high}, got {shown}")
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; Python refuses to print numbers of thousands of digits."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         listed = ", ".join(f'"{choice}"' for choice in choices)
-        raise ConfigError(f"{name}: must be one of {listed}, got {value!r}")
+        raise ConfigError(f"{name}: must be one of {listed}, got {_shown(value)}")
