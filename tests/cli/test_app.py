@@ -12,17 +12,15 @@ import mirnet
 from mirnet.checkpoints import catalog
 from mirnet.checkpoints.convert import released_names
 from mirnet.checkpoints.load import load_model
+from mirnet.choices import Arithmetic, OutputDepth, Precision, Preset, ProtocolName, TaskName
 from mirnet.cli.app import main
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
-from mirnet.inference.choices import Arithmetic, OutputDepth, Precision
 from mirnet.inference.restorer import DTYPES, PIXEL_TYPES
-from mirnet.metrics.names import ProtocolName
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.config import MIRNetV2Config, Preset
+from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.registry import TASKS
-from mirnet.tasks.spec import TaskName
 from tests.conftest import random_pixels
 
 

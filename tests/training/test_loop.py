@@ -129,7 +129,7 @@ def log_of_run(recipe: Recipe, folder: Path) -> list[float]:
 def test_training_starts_from_given_weights(make_recipe: MakeRecipe, tmp_path: Path) -> None:
     first = train(make_recipe(), tmp_path / "first")
     recipe = make_recipe()
-    still = ScheduleRecipe(lr=0.0, lr_min=0.0, stages=recipe.schedule.stages)
+    still = ScheduleRecipe(lr=1e-30, lr_min=0.0, stages=recipe.schedule.stages)
     start = replace(recipe.model, start_from=first)
     second = train(replace(recipe, model=start, schedule=still), tmp_path / "second")
     assert same(load_file(first), load_file(second))

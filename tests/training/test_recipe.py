@@ -1,9 +1,12 @@
 import json
+import math
 from dataclasses import fields
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mirnet.errors import RecipeError
 from mirnet.models.config import MIRNetV2Config
@@ -26,6 +29,7 @@ weight = 2.0
 [[data.sources]]
 path = "clean"
 degradation = "camera-noise"
+weight = 1
 
 [optim]
 loss = "l1"
@@ -97,7 +101,39 @@ FAULTS = {
     "a model field of a wrong type": ("width = 16", "width = [16]", "width"),
     "a broken model rule": ("width = 16", "streams = 5", "model.streams: must be a whole number"),
     "an odd patch": ("patch_size = 32", "patch_size = 30", "30 must be a multiple of 4"),
-    "no steps": ("steps = 10", "steps = 0", "steps: must be ≥ 1"),
+    "no steps": ("steps = 10", "steps = 0", "schedule.stages.steps: must be at least 1, got 0"),
+    "a negative seed": ("seed = 7", "seed = -1", "seed: must be from 0 to"),
+    "a fraction": ("seed = 7", "seed = 1.5", '"1.5" is not a whole number'),
+    "a fraction of steps": ("steps = 10", "steps = 10.5", '"10.5" is not a whole number'),
+    "a task that is none": ('"denoising"', '"denoisng"', "task"),
+    "some weights": ("weight = 2.0", "", "data.sources.weight: is given for some sources"),
+    "exposure of pairs": ("weight = 2.0", "weight = 2\nexposure = true", "exposure: is for clean"),
+    "a rate of nought": ("lr = 3e-4", "lr = 0", "schedule.lr: must be above 0, got 0"),
+    "a negative rate": ("lr = 3e-4", "lr = -1", "schedule.lr: must be above 0, got -1"),
+    "a rate that is no number": ("lr = 3e-4", "lr = nan", "schedule.lr: must be above 0, got nan"),
+    "a rate that rises": ("lr = 3e-4", "lr = 1e-7", "schedule.lr_min: must be at most lr, 1e-07"),
+    "a warm-up without end": (
+        "lr = 3e-4",
+        "warmup_steps = 10",
+        "schedule.warmup_steps: must be fewer than the 10 steps",
+    ),
+    "no parts": ("[optim]", "[optim]\naccumulate = 0", "optim.accumulate: must be at least 1"),
+    "an average of nothing": (
+        "[optim]",
+        "[optim]\nema = 1",
+        "optim.ema: must be above 0 and",
+    ),
+    "a norm that turns": ("[optim]", "[optim]\nclip_norm = -1", "optim.clip_norm: must be above 0"),
+    "a beta of one": ("[optim]", "[optim]\nbetas = [0.9, 1.0]", "optim.betas: must be from 0 to"),
+    "no epsilon": ("[optim]", "[optim]\nepsilon = 0", "optim.epsilon: must be above 0"),
+    "negative workers": (
+        "[model]",
+        "[data]\nworkers = -1\n[model]",
+        "data.workers: must be from",
+    ),
+    "never validated": ("[validation]", "[validation]\nevery = 0", "validation.every: must be at"),
+    "an unknown protocol": ("[validation]", '[validation]\nprotocol = "x"', "protocol"),
+    "a device that is none": ("seed = 7", 'seed = 7\ndevice = "tpu"', "device"),
     "not TOML": ("[optim]", "[optim", ""),
 }
 
@@ -114,6 +150,67 @@ def test_a_fault_is_named_with_its_file_and_key(
     assert message.startswith(f"{example}: ")
     assert fault in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "recipe.yaml", "recipe"])
+def test_other_files_are_refused_for_what_they_are(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(RecipeError, match="a recipe is a TOML file"):
+        read_recipe(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\0", b"[[[", b"seed = 1\nseed = 2", b"seed = 10" + b"0" * 5000]
+)
+def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(tmp_path / "recipe.toml")
+    assert "\n" not in str(caught.value)
+
+
+PLACES = ["", "model.", "model.changes.", "data.", "optim.", "schedule.", "validation."]
+KEYS = [
+    "seed", "task", "precision", "device", "checkpoint_every", "preset", "width", "groups",
+    "workers", "cache", "lr", "lr_min", "warmup_steps", "ema", "betas", "clip_norm", "accumulate",
+    "loss", "every", "folders", "protocol", "stages", "sources", "augmentations",
+]  # fmt: skip
+VALUES = st.one_of(
+    st.integers(-5, 5), st.floats(), st.booleans(), st.text("ab.'[]{}=-\n", max_size=6),
+    st.lists(st.one_of(st.integers(), st.floats(-2, 2), st.text("ab", max_size=2)), max_size=3),
+    st.dictionaries(st.sampled_from(["steps", "path", "x"]), st.integers(-2, 9), max_size=2),
+    st.integers(-(10**30), 10**30),
+)  # fmt: skip
+
+
+def toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else repr(value)
+    return json.dumps(value)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.dictionaries(st.tuples(st.sampled_from(PLACES), st.sampled_from(KEYS)), VALUES, max_size=3)
+)
+def test_recipes_drawn_at_random_are_read_or_refused_in_one_line(
+    tmp_path: Path, drawn: dict[tuple[str, str], Any]
+) -> None:
+    lines = [f"{place}{key} = {toml(value)}" for (place, key), value in drawn.items()]
+    path = tmp_path / "drawn.toml"
+    sources = "" if ("data.", "sources") in drawn else '[[data.sources]]\npath = "x"\n'
+    path.write_text("\n".join([*lines, sources]), "utf-8")
+    try:
+        read_recipe(path)
+    except RecipeError as error:
+        assert str(error).isprintable()
+        assert str(error).startswith(f"{path}: ")
 
 
 def test_a_recipe_without_data_is_refused(example: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mirnet.inference.choices import Arithmetic
-from mirnet.tasks.spec import TaskName
+from mirnet.choices import Arithmetic, TaskName
 
 
 def convert(

@@ -8,8 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from mirnet.inference.choices import Device, Precision
-from mirnet.metrics.names import ProtocolName
+from mirnet.choices import Device, Precision, ProtocolName
 
 
 def evaluate(

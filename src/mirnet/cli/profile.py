@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from mirnet.models.config import Block, Fusion, MIRNetV2Config, Preset
+from mirnet.choices import Preset
+from mirnet.models.config import Block, Fusion, MIRNetV2Config
 
 
 def profile(

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from mirnet.choices import Device, Precision, TaskName
 from mirnet.errors import MirnetError
-from mirnet.inference.choices import Device, Precision
 from mirnet.tasks.registry import TASKS
-from mirnet.tasks.spec import TaskName
 
 if TYPE_CHECKING:
     from mirnet.inference.batch import Outcome, RestoreFile

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
+from mirnet.choices import Arithmetic, Device, OutputDepth, Precision
 from mirnet.errors import ConfigError, DeviceError, NonFiniteError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
-from mirnet.inference.choices import Arithmetic, Device, OutputDepth, Precision
 from mirnet.inference.memory import require_memory
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.pil import is_pil, through_array

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
+from mirnet.choices import Preset
 from mirnet.errors import ConfigError
 
 Fusion = Literal["skff", "sum", "concat"]
 Block = Literal["rcb", "rcb-no-transform", "resblock"]
 Residual = Literal["image", "features"]
-Preset = Literal["paper", "released", "small"]
 
 MOST = {
     "in_channels": 64, "out_channels": 64, "width": 1024, "blocks": 16, "streams": 3, "columns": 3,

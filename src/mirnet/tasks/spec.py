@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from mirnet.metrics.names import ProtocolName
+from mirnet.choices import ProtocolName, TaskName
 from mirnet.models.config import MIRNetV2Config
-
-TaskName = Literal[
-    "denoising", "dual-pixel-deblurring", "super-resolution", "low-light", "retouching"
-]
-"""What users type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +13,7 @@ class Task:
     """One of the paper's restoration tasks.
 
     Attributes:
-        name: of the list above.
+        name: what users type.
         summary: what it does, in one line.
         config: the paper's network for it.
         views: pictures that go in together; 2 for the halves of a dual-pixel photo.

@@ -10,25 +10,25 @@ import cyclopts
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
+from mirnet.choices import Device, Preset, ProtocolName, TaskName
 from mirnet.data.degradations import DEGRADATIONS
 from mirnet.data.transforms import Augmentation
 from mirnet.errors import ConfigError, RecipeError
-from mirnet.inference.choices import Device
-from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.config import Block, Fusion, MIRNetV2Config, Preset, Residual
+from mirnet.models.config import Block, Fusion, MIRNetV2Config, Residual
+from mirnet.training.checked import Checked, Whole, Within
 
 
 class ModelChanges(TypedDict, total=False):
     """Fields of MIRNetV2Config; a type for each, so that the command line can read them."""
 
-    in_channels: int
-    out_channels: int
-    width: int
+    in_channels: Whole
+    out_channels: Whole
+    width: Whole
     width_factor: float
-    streams: int
-    columns: int
-    groups: tuple[int, ...]
-    blocks: int
+    streams: Whole
+    columns: Whole
+    groups: tuple[Whole, ...]
+    blocks: Whole
     fusion: Fusion
     block: Block
     residual: Residual
@@ -58,82 +58,101 @@ class ModelRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceRecipe:
+class SourceRecipe(Checked):
     """One folder to train on."""
+
+    PLACE = "data.sources."
 
     path: Path
     """Holds input/ and target/; or clean pictures, if there is a degradation."""
-    weight: float | None = None
-    """How often it is drawn, relative to the others; by default its number of pictures."""
+    weight: Annotated[float | None, Within(0, is_open=True)] = None
+    """How often it is drawn, relative to the others; by default its number of pictures. All
+    sources have a weight, or none has."""
     degradation: str | None = None
     """Makes the input from clean pictures: "camera-noise", "camera-jpeg" or "gaussian-noise"."""
     exposure: bool = False
     """Darken clean pictures at random before they are degraded."""
 
     def __post_init__(self) -> None:
-        """Check the degradation and the weight."""
+        """Check the degradation."""
+        super().__post_init__()
         if self.degradation is not None and self.degradation not in DEGRADATIONS:
-            known = ", ".join(DEGRADATIONS)
-            raise RecipeError(f"data.sources.degradation: must be one of {known}")
-        if self.weight is not None and not self.weight > 0:
-            raise RecipeError(f"data.sources.weight: must be above 0, got {self.weight}")
+            raise self.fault("degradation", f"must be one of {', '.join(DEGRADATIONS)}")
+        if self.exposure and self.degradation is None:
+            raise self.fault("exposure", "is for clean pictures; give a degradation too")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataRecipe:
+class DataRecipe(Checked):
     """What to train on."""
+
+    PLACE = "data."
 
     sources: tuple[SourceRecipe, ...]
     """The folders, drawn from by weight."""
     augmentations: tuple[Augmentation, ...] = ("horizontal-flip", "vertical-flip")
     """Applied with probability 1/2 each (Sec. 4.2)."""
-    workers: int = 0
+    workers: Annotated[Whole, Within(0, 256)] = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     cache: Path | None = None
-    """Where decoded pictures are kept; by default a folder of the run."""
+    """Where decoded pictures are kept; by default a folder of the run. They take as much as the
+    pictures do uncompressed, and can be shared by runs."""
+
+    def __post_init__(self) -> None:
+        """Check the sources together."""
+        super().__post_init__()
+        if not self.sources:
+            raise self.fault("sources", "name no folder; add [[data.sources]] with a path")
+        if len({source.weight is None for source in self.sources}) > 1:
+            raise self.fault(
+                "sources.weight", "is given for some sources; give all of them a weight, or none"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimRecipe:
+class OptimRecipe(Checked):
     """Loss and optimiser (Sec. 3 and 4.2)."""
 
+    PLACE = "optim."
+
     loss: Literal["charbonnier", "l1"] = "charbonnier"
-    epsilon: float = 1e-3
+    epsilon: Annotated[float, Within(0, is_open=True)] = 1e-3
     """ε of the Charbonnier loss, Eq. (1)."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: Annotated[tuple[float, float], Within(0, 0.999999)] = (0.9, 0.999)
     """Adam's decay rates."""
-    clip_norm: float | None = None
+    clip_norm: Annotated[float | None, Within(0, is_open=True)] = None
     """Gradients are scaled down to this norm; the paper mentions no clipping."""
-    accumulate: int = 1
+    accumulate: Annotated[Whole, Within(1)] = 1
     """Parts that a batch is computed in; the result is the same, the memory less."""
-    ema: float | None = None
+    ema: Annotated[float | None, Within(0, 1, is_open=True)] = None
     """Decay of an average of the weights that is validated and saved instead of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class Stage(Checked):
     """A stage of progressive training (Sec. 3.2)."""
 
-    steps: int
-    patch_size: int = 128
-    batch_size: int = 64
+    PLACE = "schedule.stages."
 
-    def __post_init__(self) -> None:
-        """Check that all are positive."""
-        for name in ("steps", "patch_size", "batch_size"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"schedule.stages.{name}: must be ≥ 1")
+    steps: Annotated[Whole, Within(1)]
+    """How many batches."""
+    patch_size: Annotated[Whole, Within(1)] = 128
+    """Height and width of a sample, in pixels."""
+    batch_size: Annotated[Whole, Within(1)] = 64
+    """Samples in a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleRecipe:
+class ScheduleRecipe(Checked):
     """Learning rate and stages over the run."""
 
-    lr: float = 2e-4
+    PLACE = "schedule."
+
+    lr: Annotated[float, Within(0, is_open=True)] = 2e-4
     """Learning rate at the start."""
-    lr_min: float = 1e-6
-    """Learning rate at the end of the cosine."""
-    warmup_steps: int = 0
+    lr_min: Annotated[float, Within(0)] = 1e-6
+    """Learning rate at the end of the cosine; at most ``lr``."""
+    warmup_steps: Annotated[Whole, Within(0)] = 0
     """Steps over which the learning rate rises linearly from 0; the paper mentions none."""
     stages: tuple[Stage, ...] = (
         Stage(steps=115_000, patch_size=128),
@@ -144,40 +163,51 @@ class ScheduleRecipe:
     """The paper's patch sizes and 300,000 steps. It gives no stage lengths: these have the
     proportions of the released recipe's first four stages, 92 : 64 : 48 : 36."""
 
+    def __post_init__(self) -> None:
+        """Check the rates and the steps against each other."""
+        super().__post_init__()
+        if not self.stages:
+            raise self.fault("stages", "there must be at least one")
+        if self.lr_min > self.lr:
+            raise self.fault("lr_min", f"must be at most lr, {self.lr:g}, got {self.lr_min:g}")
+        steps = sum(stage.steps for stage in self.stages)
+        if self.warmup_steps >= steps:
+            raise self.fault(
+                "warmup_steps", f"must be fewer than the {steps} steps, got {self.warmup_steps}"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
-class ValidationRecipe:
+class ValidationRecipe(Checked):
     """How the run is judged while it goes on."""
+
+    PLACE = "validation."
 
     folders: tuple[Path, ...] = ()
     """Paired folders; each is scored on its own."""
-    protocol: str = "photo"
-    """A name of PROTOCOLS."""
-    every: int = 1000
+    protocol: ProtocolName = "photo"
+    """How it is scored."""
+    every: Annotated[Whole, Within(1)] = 1000
     """Steps between validations."""
-
-    def __post_init__(self) -> None:
-        """Check the protocol's name."""
-        if self.protocol not in PROTOCOLS:
-            known = ", ".join(PROTOCOLS)
-            raise RecipeError(f"validation.protocol: must be one of {known}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Checked):
     """Everything that decides the outcome of a training run."""
 
-    task: str = "denoising"
+    PLACE = ""
+
+    task: TaskName = "denoising"
     """The task that the weights are for."""
-    seed: int = 0
+    seed: Annotated[Whole, Within(0, 2**63 - 1)] = 0
     """Of the initial weights and of the order and augmentation of the data."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's arithmetic; the weights and the optimiser stay in float32."""
     device: Device = "auto"
     """Where to train."""
-    checkpoint_every: int = 500
+    checkpoint_every: Annotated[Whole, Within(1)] = 500
     """Steps between states that training can be resumed from."""
-    log_every: int = 50
+    log_every: Annotated[Whole, Within(1)] = 50
     """Steps between lines of the log."""
     model: ModelRecipe = field(default_factory=ModelRecipe)
     data: DataRecipe
@@ -187,13 +217,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check what concerns several parts. Raises RecipeError that names the key."""
+        super().__post_init__()
         config = self.model.config()
-        if not self.data.sources:
-            raise RecipeError(
-                "data.sources: names no folder to train on; add [[data.sources]] with a path"
-            )
-        if not self.schedule.stages:
-            raise RecipeError("schedule.stages: there must be at least one")
         for stage in self.schedule.stages:
             if stage.patch_size % config.multiple:
                 raise RecipeError(
@@ -205,9 +230,6 @@ class Recipe:
                     f"optim.accumulate: {self.optim.accumulate} does not divide the batch size "
                     f"{stage.batch_size}"
                 )
-        for name in ("checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: must be ≥ 1")
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain values, for JSON."""
@@ -223,6 +245,8 @@ def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     """
     if not path.is_file():
         raise RecipeError(f"{path}: there is no such recipe file")
+    if path.suffix.lower() != ".toml":
+        raise RecipeError(f"{path}: a recipe is a TOML file, NAME.toml; write it as one")
     app = App(
         name="train",
         config=Toml(path, search_parents=False, use_commands_as_keys=False),
@@ -239,7 +263,7 @@ def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         result: Recipe = app(
             overrides or [], exit_on_error=False, print_error=False, help_on_error=False
         )
-    except cyclopts.CycloptsError as error:
+    except (cyclopts.CycloptsError, OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error

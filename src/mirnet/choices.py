@@ -1,0 +1,17 @@
+"""What can be asked for by name: one list each, here, so that the command line needs no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+TaskName = Literal[
+    "denoising", "dual-pixel-deblurring", "super-resolution", "low-light", "retouching"
+]
+ProtocolName = Literal[
+    "photo", "sidd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek", "dpdd"
+]
+Preset = Literal["paper", "released", "small"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Arithmetic = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+OutputDepth = Literal["keep", "8", "16", "float"]
