@@ -18,6 +18,7 @@ from mirnet.training.batches import training_batches
 from mirnet.training.loop import MOST_SKIPPED, train
 from mirnet.training.recipe import (
     DataRecipe,
+    ModelChanges,
     ModelRecipe,
     OptimRecipe,
     Recipe,
@@ -200,6 +201,11 @@ def test_a_folder_that_does_not_do_is_named_before_training(
     missing = DataRecipe(sources=(SourceRecipe(path=tmp_path / "gone"),))
     with pytest.raises(DataError, match=r"gone: has no folder target/"):
         train(make_recipe(data=missing), tmp_path / "run")
+    six = ModelRecipe(
+        changes={"in_channels": 6, "residual": "features", "width": 8, "groups": (1,)}
+    )
+    with pytest.raises(DataError, match=r"gives 1 view of 3 channels, and the network takes 6"):
+        train(make_recipe(model=six), tmp_path / "run")
     large = ScheduleRecipe(stages=(Stage(steps=1, patch_size=512, batch_size=1),))
     with pytest.raises(DataError, match=r"smaller than the largest patch \(512\)"):
         train(make_recipe(schedule=large), tmp_path / "run")

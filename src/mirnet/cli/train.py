@@ -33,8 +33,9 @@ def train(
         raise MissingDependencyError(
             f'training needs {error.name}, which is not installed; pip install "mirnet[train]"'
         ) from error
+    from mirnet.tasks.start import with_task
     from mirnet.training.loop import train as run
     from mirnet.training.recipe import read_recipe
 
     folder = output or Path("runs") / recipe.stem
-    print(run(read_recipe(recipe, list(overrides)), folder))
+    print(run(with_task(read_recipe(recipe, list(overrides))), folder))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mirnet.data.loader import Source, TrainingSamples, make_loader
 from mirnet.data.manifest import check_pairs, scan_clean, scan_pairs
+from mirnet.errors import DataError, RecipeError
 from mirnet.training.recipe import Recipe, SourceRecipe
 from mirnet.training.schedule import batches_from
 
@@ -21,9 +22,12 @@ def training_batches(
     Raises DataError, before any batch is made, for a folder that is incomplete or holds pictures
     smaller than the largest patch.
     """
+    config = recipe.model.config()
+    if config.out_channels != 3:
+        raise RecipeError(f"model.out_channels: targets have 3 channels, not {config.out_channels}")
     largest = max(stage.patch_size for stage in recipe.schedule.stages)
     samples = TrainingSamples(
-        tuple(_open(source, largest) for source in recipe.data.sources),
+        tuple(_open(source, largest, config.in_channels) for source in recipe.data.sources),
         seed=recipe.seed,
         augmentations=recipe.data.augmentations,
         cache=recipe.data.cache or folder / "decoded",
@@ -32,8 +36,14 @@ def training_batches(
     return make_loader(samples, requests, workers=recipe.data.workers)
 
 
-def _open(source: SourceRecipe, largest_patch: int) -> Source:
+def _open(source: SourceRecipe, largest_patch: int, channels: int) -> Source:
     pairs = scan_pairs(source.path) if source.degradation is None else scan_clean(source.path)
+    views = len(pairs[0].views) or 1
+    if 3 * views != channels:
+        raise DataError(
+            f"{source.path}: gives {views} view{'s' * (views > 1)} of 3 channels, and the network "
+            f"takes {channels} channels; two views lie in inputL/ and inputR/"
+        )
     check_pairs(pairs, at_least=largest_patch)
     return Source(
         pairs=pairs,
