@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mirnet.data.decoded import DecodedPictures
+from mirnet.errors import DataError
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from tests.conftest import random_pixels
@@ -50,7 +51,7 @@ def test_nothing_half_written_is_taken_for_a_picture(
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", fail)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(DataError, match="no space"):
             DecodedPictures(cache).get(photo)
     assert list(cache.iterdir()) == []
     assert DecodedPictures(cache).get(photo).shape == (9, 14, 3)

@@ -18,7 +18,7 @@ from mirnet.training.recipe import (
 )
 
 PICTURES = Path(__file__).parent.parent / "golden" / "metrics"
-NUMBERS = (0, 1, 4)
+NUMBERS, OTHERS = (0, 1, 4), (2, 3)
 
 MakeRecipe = Callable[..., Recipe]
 
@@ -26,10 +26,19 @@ MakeRecipe = Callable[..., Recipe]
 @pytest.fixture(scope="session")
 def real_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three real pictures, ``target/``, and worse copies of them, ``input/``."""
-    folder = tmp_path_factory.mktemp("pairs")
+    return pairs_in(tmp_path_factory.mktemp("pairs"), NUMBERS)
+
+
+@pytest.fixture(scope="session")
+def other_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two others, to validate on."""
+    return pairs_in(tmp_path_factory.mktemp("others"), OTHERS)
+
+
+def pairs_in(folder: Path, numbers: tuple[int, ...]) -> Path:
     for part, name in (("input", "output"), ("target", "target")):
         (folder / part).mkdir()
-        for number in NUMBERS:
+        for number in numbers:
             photo = read_photo(PICTURES / f"{number}_{name}.png")
             write_photo(photo, folder / part / f"{number}.png")
     return folder
@@ -47,6 +56,7 @@ def make_recipe(real_pairs: Path) -> MakeRecipe:
         parts: dict[str, Any] = {
             "seed": 5,
             "device": "cpu",
+            "precision": "float32",
             "log_every": 1,
             "model": ModelRecipe(changes={"width": 8, "groups": (1,), "blocks": 1}),
             "data": DataRecipe(sources=sources),

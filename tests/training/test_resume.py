@@ -39,7 +39,7 @@ stages = [
 ]
 
 [validation]
-folders = ["{pairs}"]
+folders = ["{others}"]
 every = 80
 """
 
@@ -74,9 +74,13 @@ def run(recipe: Path, folder: Path, *, killed_at: int) -> int:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_killed_and_resumed_is_the_uninterrupted_run(real_pairs: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_is_the_uninterrupted_run(
+    real_pairs: Path, other_pairs: Path, tmp_path: Path
+) -> None:
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(RECIPE.format(pairs=real_pairs.as_posix()), "utf-8")
+    recipe.write_text(
+        RECIPE.format(pairs=real_pairs.as_posix(), others=other_pairs.as_posix()), "utf-8"
+    )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
 
     assert run(recipe, whole, killed_at=-1) == 0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirnet.atomic import replacing
+from mirnet.errors import DataError
 from mirnet.imaging.io import read_photo
 
 
@@ -19,7 +20,7 @@ class DecodedPictures:
 
     A picture is decoded when it is first asked for and stored uncompressed; after that a 128×128
     crop of a 12-megapixel photo touches 128 rows of it. A file that has changed is decoded again.
-    Several processes may share a folder.
+    Several processes and runs may share a folder. It takes as much as the pictures do uncompressed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,12 +35,20 @@ class DecodedPictures:
         name = hashlib.sha256(key.encode()).hexdigest()[:24]
         stored = self.folder / f"{name}.npy"
         if not stored.exists():
-            with replacing(stored) as temporary:
-                np.save(temporary, read_photo(path).pixels)
+            pixels = read_photo(path).pixels
+            try:
+                with replacing(stored) as temporary:
+                    np.save(temporary, pixels)
+            except OSError as error:
+                raise DataError(
+                    f"{self.folder}: can't be written ({error.strerror}); make room, or set "
+                    "data.cache to a folder on another disk"
+                ) from error
         return _open(stored)
 
 
-@lru_cache(maxsize=4096)
+# Each open map costs a file descriptor, of which a process may have 256.
+@lru_cache(maxsize=32)
 def _open(stored: Path) -> NDArray[Any]:
     array: NDArray[Any] = np.load(stored, mmap_mode="r")
     return array

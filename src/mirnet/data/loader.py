@@ -7,9 +7,11 @@ with any number of worker processes, and nothing about the order has to be saved
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +23,13 @@ from mirnet.data.decoded import DecodedPictures
 from mirnet.data.degradations import DEGRADATIONS, random_exposure
 from mirnet.data.pair import Pair
 from mirnet.data.transforms import Augmentation, random_crop, random_flips
+from mirnet.errors import DataError, PhotoError
 from mirnet.imaging.quantize import to_planes
+
+MOST_UNREADABLE = 8
+"""Pictures in a row that can't be read, before the data are given up."""
+
+logger = logging.getLogger("mirnet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +73,36 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         self.seed = seed
         self.augmentations = augmentations
         self.pictures = DecodedPictures(cache)
+        self._unreadable: set[str] = set()
         weights = np.array([source.weight for source in sources], dtype=np.float64)
         self.shares = weights / weights.sum()
 
     def __getitem__(self, request: SampleRequest) -> tuple[Tensor, Tensor]:
         """Draw one sample, a pure function of the seed and the request."""
         rng = np.random.default_rng([self.seed, request.number])
-        source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
-        pair = source.pairs[int(rng.integers(len(source.pairs)))]
-        pictures = [self.pictures.get(path) for path in (*pair.views, pair.target)]
+        source, pictures = self._draw(rng)
         pictures = random_crop(pictures, request.patch_size, rng)
         pictures = random_flips(pictures, self.augmentations, rng)
         planes = [to_planes(np.ascontiguousarray(picture)) for picture in pictures]
         if source.degradation is not None:
             planes = _degrade(planes[0], source, rng)
         return torch.from_numpy(np.concatenate(planes[:-1])), torch.from_numpy(planes[-1])
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Source, list[NDArray[Any]]]:
+        """A source and the pictures of one of its pairs; another for one that can't be read."""
+        for _ in range(MOST_UNREADABLE):
+            source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
+            pair = source.pairs[int(rng.integers(len(source.pairs)))]
+            try:
+                return source, [self.pictures.get(path) for path in (*pair.views, pair.target)]
+            except (PhotoError, OSError) as error:
+                if pair.id not in self._unreadable:
+                    logger.warning("%s; another picture is taken instead", error)
+                self._unreadable.add(pair.id)
+        raise DataError(
+            f"{MOST_UNREADABLE} pictures in a row can't be read, {pair.target} the last; check the "
+            "folders of data.sources"
+        )
 
 
 def _degrade(

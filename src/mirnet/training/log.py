@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -66,9 +67,41 @@ class RunLog:
             if isinstance(value, float | int):
                 self._board.add_scalar(f"{series}/{key}", value, step)
 
+    def show(self, name: str, step: int, picture: Tensor) -> None:
+        """Show a picture ``(3, H, W)`` in [0, 1] in TensorBoard."""
+        self._board.add_image(name, picture.clamp(0, 1), step)
+
     def say(self, message: str) -> None:
         """Print a line above the progress bar."""
         self._progress.console.print(message, highlight=False)
+
+
+class Interval:
+    """What happened since the last line of the log; steps that were skipped count as such."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.steps = 0
+        self._losses: list[float] = []
+        self._norms: list[float] = []
+
+    def add(self, loss: float, norm: float | None) -> None:
+        """Note a step; ``norm`` is that of its gradient, None if it was skipped."""
+        self.steps += 1
+        if norm is not None:
+            self._losses.append(loss)
+            self._norms.append(norm)
+
+    def numbers(self) -> dict[str, float]:
+        """Mean loss and gradient norm of the steps that were taken, and how many were not."""
+        taken = len(self._losses)
+        numbers: dict[str, float] = {
+            "loss": sum(self._losses) / taken if taken else math.nan,
+            "gradient_norm": sum(self._norms) / taken if taken else math.nan,
+        }
+        if taken < self.steps:
+            numbers["skipped"] = self.steps - taken
+        return numbers
 
 
 class Clock:
@@ -88,6 +121,15 @@ class Clock:
             if batch is None:
                 return
             yield batch
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What is done in here is no part of the steps."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since += time.monotonic() - start
 
     def rates(self, steps: int, batch_size: int) -> dict[str, float]:
         """Seconds a step, images a second and the share of waiting since the last call."""

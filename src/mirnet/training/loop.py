@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from mirnet.checkpoints.store import save_model
-from mirnet.errors import NonFiniteError
-from mirnet.evaluation.evaluate import evaluate_folder
-from mirnet.inference.restorer import Restorer
-from mirnet.models.mirnet_v2 import MIRNetV2
-from mirnet.training.batches import training_batches
-from mirnet.training.log import Clock, RunLog
+from mirnet.errors import NonFiniteError, RecipeError
+from mirnet.inference.restorer import choose_device
+from mirnet.training.batches import open_data, training_batches
+from mirnet.training.log import Clock, Interval, RunLog
 from mirnet.training.objective import objective
+from mirnet.training.precision import resolved
 from mirnet.training.recipe import Recipe
 from mirnet.training.schedule import lr_at, stage_at, total_steps
-from mirnet.training.state import TrainingState, start_or_resume
+from mirnet.training.state import start_or_resume
+from mirnet.training.stopping import StopRequest
+from mirnet.training.validation import Validation
 
 MOST_SKIPPED = 5
 """Steps in a row with a loss or gradient that is not finite, before the run is given up."""
+MOST_DUMPED = 10
+"""Batches of such steps that are kept."""
 
 
 def train(recipe: Recipe, folder: Path) -> Path:
     """Train a network, or go on with the run in ``folder`` where its last state left it.
 
     A resumed run ends with the same weights as an uninterrupted one, bit by bit (on the CPU in
-    float32 with the same number of threads).
+    float32 with the same number of threads). SIGINT and SIGTERM end it after the step, with its
+    state saved.
 
     Args:
         recipe: the whole run.
@@ -40,21 +45,36 @@ def train(recipe: Recipe, folder: Path) -> Path:
         The path of ``model.safetensors``.
 
     Raises:
-        DataError: a folder of pairs is incomplete.
-        RecipeError: ``folder`` holds a run of another recipe.
+        DataError: a folder of pairs is incomplete, or validation pictures are trained on.
+        RecipeError: ``folder`` holds a run of another recipe, or another process trains into it.
+        DeviceError: there is no such device, or it lacks the arithmetic.
+        CheckpointError: the state can't be written; the last one is still there.
         NonFiniteError: several steps in a row gave a loss that is not a finite number.
     """
-    fabric = Fabric(accelerator=recipe.device, devices=1, precision=_precision(recipe))  # type: ignore[arg-type]
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RecipeError("several processes can't train together yet; start one, without torchrun")
+    folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    state = start_or_resume(recipe, folder)
-    model = fabric.to_device(state.model)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it is faster
-    model, optimizer = fabric.setup(model, state.optimizer)
-    batches = training_batches(recipe, folder, state.step)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            return _train(recipe, folder)
+    except Timeout as error:
+        raise RecipeError(f"{folder}: another run trains into it; name another folder") from error
+
+
+def _train(recipe: Recipe, folder: Path) -> Path:
+    device = choose_device(recipe.device)
+    recipe = resolved(recipe, device)
+    data = open_data(recipe)
+    validation = Validation(recipe, folder, data.files())
+    state = start_or_resume(recipe, folder, device, data.digest)
+    precision = "bf16-mixed" if recipe.precision == "bfloat16" else "32-true"
+    fabric = Fabric(accelerator=device.type, devices=1, precision=precision)  # type: ignore[arg-type]
+    model, optimizer = fabric.setup(state.model, state.optimizer)
     steps = total_steps(recipe.schedule)
-    losses: list[float] = []
-    skipped = 0
-    with RunLog(folder, first_step=state.step, total_steps=steps) as log:
+    batches = training_batches(recipe, data, folder, state.step)
+    interval, skipped = Interval(), 0
+    with StopRequest() as stop, RunLog(folder, first_step=state.step, total_steps=steps) as log:
         clock = Clock()
         for batch in clock.waiting(batches):
             loss, norm = _step(fabric, model, optimizer, batch, recipe, state.step)
@@ -64,20 +84,24 @@ def train(recipe: Recipe, folder: Path) -> Path:
             elif recipe.optim.ema is not None:
                 state.update_average(recipe.optim.ema)
             state.step += 1
-            losses.append(loss)
+            interval.add(loss, norm)
             log.advance(state.step, loss)
-            if state.step % recipe.log_every == 0:
+            is_last = state.step == steps or stop.number is not None
+            if state.step % recipe.log_every == 0 or is_last:
                 stage = stage_at(recipe.schedule, state.step - 1)
-                rates = clock.rates(len(losses), stage.batch_size)
                 lr = lr_at(recipe.schedule, state.step - 1)
-                numbers = {"loss": sum(losses) / len(losses), "gradient_norm": norm or 0.0}
-                numbers |= {"lr": lr, "patch_size": stage.patch_size}
+                rates = clock.rates(interval.steps, stage.batch_size)
+                numbers = {**interval.numbers(), "lr": lr, "patch_size": stage.patch_size}
                 log.write("train", state.step, numbers | rates)
-                losses.clear()
-            if state.step % recipe.validation.every == 0 or state.step == steps:
-                _validate(recipe, folder, state, log)
-            if state.step % recipe.checkpoint_every == 0 or state.step == steps:
-                state.save(folder / "state.safetensors", recipe)
+                interval = Interval()
+            is_validated = state.step % recipe.validation.every == 0 or state.step == steps
+            with clock.stopped():
+                if state.step % recipe.checkpoint_every == 0 or is_validated or is_last:
+                    state.save(folder / "state.safetensors", recipe)
+                if is_validated:
+                    validation.run(state, log)
+            if stop.number is not None:
+                break
     return folder / "model.safetensors"
 
 
@@ -109,40 +133,16 @@ def _step(
     return loss, norm if finite else None
 
 
-def _validate(recipe: Recipe, folder: Path, state: TrainingState, log: RunLog) -> None:
-    """Score the weights (or their average), save them, and keep the best."""
-    model = MIRNetV2(state.model.config)
-    model.load_state_dict(state.average or state.model.state_dict())
-    restorer = Restorer(model, device=recipe.device)
-    scores = {
-        str(path): evaluate_folder(restorer, path, recipe.validation.protocol).means()
-        for path in recipe.validation.folders
-    }
-    for path, means in scores.items():
-        log.write("validation", state.step, {"folder": path, **means})
-        log.say(f"step {state.step}: {path}: PSNR {means['psnr']:.3f} dB, SSIM {means['ssim']:.4f}")
-    provenance = {"recipe": recipe.to_dict(), "step": state.step, "validation": scores}
-    save_model(model, folder / "model.safetensors", task=recipe.task, provenance=provenance)
-    if scores:
-        mean = sum(means["psnr"] for means in scores.values()) / len(scores)
-        if state.best is None or mean > state.best:
-            state.best = mean
-            save_model(model, folder / "best.safetensors", task=recipe.task, provenance=provenance)
-
-
 def _report_skipped(
     log: RunLog, folder: Path, batch: tuple[Tensor, Tensor], step: int, skipped: int
 ) -> None:
     """Keep the batch that gave no finite gradient; give up after several in a row."""
     dump = folder / f"skipped-step-{step}.pt"
-    torch.save({"views": batch[0], "target": batch[1]}, dump)
+    if len(list(folder.glob("skipped-step-*.pt"))) < MOST_DUMPED:
+        torch.save({"views": batch[0], "target": batch[1]}, dump)
     log.say(f"step {step}: loss or gradient not finite, step skipped; its batch is in {dump}")
     if skipped >= MOST_SKIPPED:
         raise NonFiniteError(
             f"{skipped} steps in a row gave no finite gradient; lower schedule.lr, set "
             "optim.clip_norm, or train in float32"
         )
-
-
-def _precision(recipe: Recipe) -> str:
-    return "bf16-mixed" if recipe.precision == "bfloat16" else "32-true"

@@ -201,8 +201,9 @@ class Recipe(Checked):
     """The task that the weights are for."""
     seed: Annotated[Whole, Within(0, 2**63 - 1)] = 0
     """Of the initial weights and of the order and augmentation of the data."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the network's arithmetic; the weights and the optimiser stay in float32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the network's arithmetic; the weights and the optimiser stay in float32. "auto" is
+    bfloat16 on a device that computes in it."""
     device: Device = "auto"
     """Where to train."""
     checkpoint_every: Annotated[Whole, Within(1)] = 500

@@ -53,3 +53,12 @@ def batches_from(schedule: ScheduleRecipe, first_step: int) -> Iterator[list[Sam
         stage = stage_at(schedule, step)
         yield [SampleRequest(number + i, stage.patch_size) for i in range(stage.batch_size)]
         number += stage.batch_size
+
+
+def ema_at(decay: float, step: int) -> float:
+    """The decay of the average after a step: less at first, so that it forgets where it began.
+
+    ``min(decay, (1 + step) / (10 + step))``: of the first weights, a hundred-thousandth is left
+    after ten steps.
+    """
+    return min(decay, (1 + step) / (10 + step))

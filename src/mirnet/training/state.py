@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from mirnet.atomic import replacing
 from mirnet.checkpoints.store import read_checkpoint
 from mirnet.errors import CheckpointError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
-from mirnet.training.recipe import Recipe
+from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
+from mirnet.training.schedule import ema_at, stage_at
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+FREE = (
+    "checkpoint_every", "log_every", "device", "precision", "validation", "data.workers",
+    "data.cache", "schedule.stages",
+)  # fmt: skip
+"""What may differ from the recipe that a run was started with: how it is done and reported. The
+stages are compared by what has been done of them."""
 
 
 @dataclass(slots=True)
@@ -26,27 +34,30 @@ class TrainingState:
     """What changes during a run.
 
     Attributes:
-        model: the network.
+        model: the network, on the device that it is trained on.
         optimizer: Adam over its parameters, in the order of ``model.named_parameters()``.
         average: the moving average of the weights, by name; None if the recipe wants none.
+        data: a digest of what is trained on.
         step: steps done.
-        best: the best validation PSNR so far, in dB.
     """
 
     model: MIRNetV2
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor] | None
+    data: str
     step: int = 0
-    best: float | None = None
 
     def update_average(self, decay: float) -> None:
-        """Move the average towards the weights by ``1 - decay``."""
+        """Move the average towards the weights, by what the step says: see `ema_at`."""
         if self.average is not None:
             for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
+                self.average[name].lerp_(value, 1 - ema_at(decay, self.step))
 
     def save(self, path: Path, recipe: Recipe) -> None:
-        """Write the state to ``path`` (safetensors), whole or not at all."""
+        """Write the state to ``path`` (safetensors), whole or not at all.
+
+        Raises CheckpointError if it can't be written; the state that was there is then still there.
+        """
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for moment in MOMENTS:
@@ -56,34 +67,46 @@ class TrainingState:
         tensors |= {f"average.{name}": value for name, value in (self.average or {}).items()}
         metadata = {
             "step": str(self.step),
-            "best": json.dumps(self.best),
+            "data": self.data,
             "recipe": json.dumps(recipe.to_dict()),
         }
-        with replacing(path) as temporary:
-            save_file(
-                {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-                temporary,
-                metadata,
-            )
+        try:
+            with replacing(path) as temporary:
+                save_file(
+                    {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+                    temporary,
+                    metadata,
+                )
+        except (SafetensorError, OSError) as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise CheckpointError(
+                f"{path}: can't be written ({reason}); make room and run the same command again to "
+                "go on from the last state"
+            ) from error
 
     def load(self, path: Path, recipe: Recipe) -> None:
         """Take over the state in ``path``, in place.
 
         Raises:
             CheckpointError: the file is damaged.
-            RecipeError: it belongs to another recipe; the message names the first difference.
+            RecipeError: it belongs to another recipe or to other pictures; the message names the
+                first difference.
         """
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+            stored, self.step = json.loads(metadata["recipe"]), int(metadata["step"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise CheckpointError(
                 f"{path}: the state of the run is damaged ({error}); start it afresh elsewhere"
             ) from error
-        _require_same(json.loads(metadata["recipe"]), recipe.to_dict(), path)
-        self.step = int(metadata["step"])
-        self.best = json.loads(metadata["best"])
+        _require_same(stored, recipe, self.step, path)
+        if metadata.get("data") != self.data:
+            raise RecipeError(
+                f"{path}: the pictures of data.sources have changed since the run was started; "
+                "bring them back, or train into a new folder"
+            )
         self.model.load_state_dict(_under("model.", tensors))
         for name, parameter in self.model.named_parameters():
             values = {m: tensors[f"{m}.{name}"] for m in MOMENTS if f"{m}.{name}" in tensors}
@@ -97,22 +120,29 @@ class TrainingState:
                 self.average[name].copy_(value)
 
 
-def start_or_resume(recipe: Recipe, folder: Path) -> TrainingState:
-    """The state of the run that ``folder`` holds, or of a new one, whose recipe it then notes."""
+def start_or_resume(recipe: Recipe, folder: Path, device: torch.device, data: str) -> TrainingState:
+    """The state of the run that ``folder`` holds, or of a new one, whose recipe it then notes.
+
+    Everything is on ``device`` before it is copied or loaded, so that nothing stays behind.
+    """
     torch.manual_seed(recipe.seed)
     model = MIRNetV2(recipe.model.config())
     if recipe.model.start_from is not None:
-        start = read_checkpoint(recipe.model.start_from)
+        start = read_checkpoint(recipe.model.start_from.expanduser())
         if start.config != model.config:
             raise RecipeError(f"model.start_from: {recipe.model.start_from} is another network")
         model.load_state_dict(start.weights)
+    model = model.to(device)
+    if device.type != "mps":
+        # It is faster; PyTorch's type hints miss this overload.
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(
         model.parameters(), lr=recipe.schedule.lr, betas=recipe.optim.betas
     )
     average = None
     if recipe.optim.ema is not None:
         average = {name: value.clone() for name, value in model.state_dict().items()}
-    state = TrainingState(model, optimizer, average)
+    state = TrainingState(model, optimizer, average, data)
     saved = folder / "state.safetensors"
     if saved.exists():
         state.load(saved, recipe)
@@ -130,12 +160,36 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _require_same(stored: dict[str, Any], given: dict[str, Any], path: Path) -> None:
-    """A run goes on with the recipe that it was started with, but for how often it reports."""
-    free = {"checkpoint_every", "log_every", "device", "validation"}
-    for key, value in given.items():
-        if key not in free and stored.get(key) != value:
+def _require_same(stored: dict[str, Any], recipe: Recipe, step: int, path: Path) -> None:
+    """A run goes on with the recipe that it was started with, but for what is `FREE`."""
+    before, now = dict(_leaves(stored)), dict(_leaves(recipe.to_dict()))
+    for key in [*before, *(key for key in now if key not in before)]:
+        if not key.startswith(FREE) and before.get(key) != now.get(key):
             raise RecipeError(
                 f"{path}: the run was started with another recipe ({key} was "
-                f"{json.dumps(stored.get(key))}); resume with that one, or train into a new folder"
+                f"{json.dumps(before.get(key))}, is {json.dumps(now.get(key))}); resume with that "
+                "one, or train into a new folder"
             )
+    stages = tuple(Stage(**stage) for stage in stored["schedule"]["stages"])
+    done = ScheduleRecipe(lr=1, lr_min=0, stages=stages)
+    for number in range(step):
+        was, is_now = stage_at(done, number), stage_at(recipe.schedule, number)
+        if (was.patch_size, was.batch_size) != (is_now.patch_size, is_now.batch_size):
+            raise RecipeError(
+                f"{path}: the run has done {step} steps, and schedule.stages differ in step "
+                f"{number}; change what comes after, or train into a new folder"
+            )
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a plain recipe by dotted keys; paths in one spelling."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{key}.{number}")
+    elif key.endswith((".path", ".start_from")) and value is not None:
+        yield key, str(Path(value).expanduser().resolve())
+    else:
+        yield key, value

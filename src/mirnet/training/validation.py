@@ -1,0 +1,146 @@
+"""How a run is judged while it goes on: by the one scorer, on pictures that it has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from mirnet.checkpoints.store import read_checkpoint, save_model
+from mirnet.data.manifest import check_pairs, scan_pairs
+from mirnet.data.pair import Pair
+from mirnet.errors import CheckpointError, DataError, MirnetError
+from mirnet.evaluation.evaluate import Scores, evaluate, load_pair
+from mirnet.inference.restorer import Restorer
+from mirnet.metrics.protocol import PROTOCOLS
+from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.training.log import RunLog
+from mirnet.training.recipe import Recipe
+from mirnet.training.state import TrainingState
+
+SHOWN = 3
+"""Pictures of each folder that TensorBoard shows: input, output and target side by side."""
+
+
+class Validation:
+    """The recipe's validation folders, checked before the first step.
+
+    Raises DataError for a folder that is incomplete, of other views than the network takes, or
+    holds a picture that is trained on.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, training_files: Iterable[Path]) -> None:
+        """Look at every header, and at the content of files that could be trained on."""
+        self.recipe, self.folder = recipe, folder
+        self.pairs: dict[str, tuple[Pair, ...]] = {}
+        for path in recipe.validation.folders:
+            pairs = scan_pairs(path.expanduser())
+            check_pairs(pairs, at_least=1)
+            views, channels = len(pairs[0].views), recipe.model.config().in_channels
+            if 3 * views != channels:
+                raise DataError(
+                    f"{path}: gives {views} view{'s' * (views > 1)} of 3 channels, and the network "
+                    f"takes {channels} channels"
+                )
+            self.pairs[str(path)] = pairs
+        self._refuse_overlap(training_files)
+        self._inputs: dict[str, dict[str, float]] = {}
+
+    def run(self, state: TrainingState, log: RunLog) -> None:
+        """Save the weights (or their average), score them, and keep the best.
+
+        Nothing that goes wrong with a picture or a score ends the run; the log says it.
+        """
+        recipe = self.recipe
+        model = MIRNetV2(state.model.config)
+        model.load_state_dict(state.average or state.model.state_dict())
+        provenance: dict[str, Any] = {"recipe": recipe.to_dict(), "step": state.step}
+        newest = self.folder / "model.safetensors"
+        try:
+            scores = self._score(model, state.step, log) if self.pairs else {}
+        except (MirnetError, OSError, ValueError, RuntimeError) as error:
+            log.say(f"step {state.step}: validation failed: {' '.join(str(error).split())}")
+            log.write("validation", state.step, {"failed": " ".join(str(error).split())})
+            save_model(model, newest, task=recipe.task, provenance=provenance)
+            return
+        provenance["validation"] = scores
+        save_model(model, newest, task=recipe.task, provenance=provenance)
+        if scores:
+            provenance["validated_by"] = self._signature()
+            self._keep_best(model, provenance)
+
+    def _score(self, model: MIRNetV2, step: int, log: RunLog) -> dict[str, dict[str, float]]:
+        recipe = self.recipe
+        restorer = Restorer(model, device=recipe.device, precision=recipe.precision)
+        protocol = PROTOCOLS[recipe.validation.protocol]
+        found = {}
+        for name, pairs in self.pairs.items():
+            if name not in self._inputs:
+                self._inputs[name] = evaluate(_first_view, pairs, protocol).means()
+            scores: Scores = evaluate(restorer, pairs, protocol)
+            means, inputs = scores.means(), self._inputs[name]
+            found[name] = means
+            said = {f"input_{metric}": value for metric, value in inputs.items()}
+            log.write("validation", step, {"folder": name, **means, **said})
+            log.say(
+                f"step {step}: {name}: PSNR {means['psnr']:.3f} dB (input {inputs['psnr']:.3f}), "
+                f"SSIM {means['ssim']:.4f} (input {inputs['ssim']:.4f})"
+            )
+            for pair in pairs[:SHOWN]:
+                views, target = load_pair(pair)
+                strip = torch.cat([_first_view(views), restorer(views), target], dim=3)
+                log.show(f"{name}/{pair.id}", step, strip[0])
+        return found
+
+    def _keep_best(self, model: MIRNetV2, provenance: dict[str, Any]) -> None:
+        """Write the weights as the best, unless better ones by the same measure are there."""
+        path = self.folder / "best.safetensors"
+        mean = _mean_psnr(provenance["validation"])
+        try:
+            before = read_checkpoint(path).provenance if path.exists() else {}
+        except (CheckpointError, SafetensorError):
+            before = {}
+        same = before.get("validated_by") == provenance["validated_by"]
+        if not same or mean > _mean_psnr(before["validation"]):
+            save_model(model, path, task=self.recipe.task, provenance=provenance)
+
+    def _signature(self) -> str:
+        """A digest of protocol and pictures: what scores must share to be compared."""
+        facts: list[Any] = [self.recipe.validation.protocol]
+        for pairs in self.pairs.values():
+            files = [path for pair in pairs for path in (*pair.views, pair.target)]
+            facts.append([(path.name, path.stat().st_size) for path in files])
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _refuse_overlap(self, training_files: Iterable[Path]) -> None:
+        """Raise DataError if a validation picture is trained on, whatever its name."""
+        ours: dict[int, list[Path]] = {}
+        for pairs in self.pairs.values():
+            for pair in pairs:
+                ours.setdefault(pair.target.stat().st_size, []).append(pair.target)
+        for path in training_files:
+            for target in ours.get(path.stat().st_size, []):
+                if path.samefile(target) or _digest(path) == _digest(target):
+                    raise DataError(
+                        f"{target}: is trained on too ({path}); validate on other pictures"
+                    )
+
+
+def _first_view(views: Tensor) -> Tensor:
+    """What there was before: the first view of a pair."""
+    return views[:, :3]
+
+
+def _mean_psnr(validation: dict[str, dict[str, float]]) -> float:
+    return sum(means["psnr"] for means in validation.values()) / len(validation)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
