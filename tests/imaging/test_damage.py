@@ -60,9 +60,8 @@ def test_what_cameras_fill_up_with_is_no_damage(picture: Any) -> None:
     assert jpeg_fault(sound[:-2] + b"something else" + sound[-2:]) is not None
 
 
-@pytest.mark.parametrize("kind", ["b-w", "cmyk"])
-def test_other_colours_are_no_damage(picture: Any, kind: str) -> None:
-    assert jpeg_fault(bytes(picture.colourspace(kind).jpegsave_buffer())) is None
+def test_grey_is_no_damage(picture: Any) -> None:
+    assert jpeg_fault(bytes(picture.colourspace("b-w").jpegsave_buffer())) is None
 
 
 def test_what_follows_the_photo_is_no_damage(picture: Any) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirnet.imaging import exif
-from mirnet.imaging.directories import Directory, Field, Reader, serialize
+from mirnet.imaging.directories import Directory, Field, Layout, Reader, serialize
 
 
 def short(value: int) -> Field:
@@ -43,6 +43,41 @@ def test_a_thumbnail_is_cut_off_or_wiped_and_nothing_moves() -> None:
         assert exif.settled(settled, 10, 20) == settled
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_thumbnail_in_strips_is_wiped_and_nothing_else(order: str) -> None:
+    """Its fields hold offsets, or where a list of offsets stands."""
+    directory = Directory({0x10F: Field(2, 6, b"Camera")}, {0x8769: Directory({0x9003: short(7)})})
+    main = serialize(directory, 8, Layout(order))
+    start = 8 + len(main)
+    pixels = start + 2 + 12 * 2 + 4 + 8 + 4
+    strips = {
+        0x111: Field(4, 2, struct.pack("<LL", pixels, pixels + 10)),
+        0x117: Field(3, 2, struct.pack("<HH", 10, 6)),
+    }
+    second = serialize(Directory(strips), start, Layout(order))
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "L", 8)
+    block = bytearray(
+        head + main + second.ljust(pixels - start, b"\0") + b"old pixels here!" + b"rest"
+    )
+    link = 8 + 2 + 12 * 2
+    struct.pack_into(order + "L", block, link, start)
+    settled = exif.settled(bytes(block), 5, 5)
+    assert b"old pixels" not in settled
+    assert settled.endswith(b"rest")
+    assert Reader(settled).main() == directory
+
+
+def test_a_pointer_to_nowhere_moves_no_maker_note() -> None:
+    note = Field(7, 40, b"a maker note that is found by its place..")
+    block = bytearray(
+        exif.from_directory(
+            Directory({0x10F: Field(2, 9, b"Somebody\0")}, {0x8769: Directory({0x927C: note})})
+        )
+    )
+    struct.pack_into("<L", block, 10 + 8, 1 << 30)
+    assert exif.repaired(bytes(block)) == (bytes(block), ())
+
+
 def test_sizes_follow_the_photo_whatever_their_type() -> None:
     inner = Directory({0xA002: short(40), 0xA003: Field(4, 1, struct.pack("<L", 30))})
     block = exif.from_directory(Directory({0x100: short(40), 0x101: short(30)}, {0x8769: inner}))
@@ -64,9 +99,8 @@ def test_resolution_is_in_pixels_per_millimetre(count: int) -> None:
     if unit is not None:
         fields[0x128] = short(unit)
     expected = (25.4, 50.8) if unit == 3 else (10, 20)
-    assert exif.resolution(exif.from_directory(Directory(fields))) == pytest.approx(expected)
-    assert exif.resolution(None) is None
-    assert exif.resolution(b"junk") is None
+    assert exif.resolution(Directory(fields)) == pytest.approx(expected)
+    assert exif.resolution(Directory()) is None
 
 
 def fan(levels: int = 3, width: int = 40) -> bytes:

@@ -254,7 +254,7 @@ def test_several_pages_are_refused(tmp_path: Path, suffix: str) -> None:
     pages = vips(np.concatenate([noise(RGB), noise(RGB, seed=1)])).copy()
     pages.set_type(pyvips.GValue.gint_type, "page-height", RGB[0])
     pages.write_to_file(str(tmp_path / f"a{suffix}"))
-    with pytest.raises(PhotoError, match=r"(holds 2 pages or frames|is animated); extract"):
+    with pytest.raises(PhotoError, match=r"(holds .* pages|is animated).*; extract"):
         read_photo(tmp_path / f"a{suffix}")
 
 

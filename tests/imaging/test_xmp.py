@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from mirnet.imaging import xmp
@@ -53,6 +55,25 @@ def test_a_packet_without_attachments_is_not_touched() -> None:
 def test_what_can_t_be_cleaned_is_dropped(harm: str) -> None:
     packet = RDF.format(harm + "http://ns.adobe.com/hdr-gain-map/1.0/").encode()
     assert xmp.without_attachments(packet) == (None, ("gain map",))
+
+
+def test_a_word_is_no_video() -> None:
+    packet = RDF.format(
+        '<rdf:Description xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" '
+        'GCamera:Title="Motion blur"/>'
+    ).encode()
+    assert xmp.without_attachments(packet) == (packet, ())
+
+
+@pytest.mark.parametrize("made", ["<a>" * 1500 + "</a>" * 1500, "<a/>" * 100_000, "<b>" * 900_000])
+def test_no_packet_costs_more_than_a_second(made: str) -> None:
+    packet = RDF.format(f'<c xmlns:c="http://ns.adobe.com/hdr-gain-map/1.0/"/>{made}').encode()
+    start = time.process_time()
+    kept, names = xmp.without_attachments(packet)
+    assert names == ("gain map",)
+    assert kept is None or b"hdr-gain-map" not in kept
+    assert xmp.joined(packet, packet) is None or len(made) < 20_000
+    assert time.process_time() - start < 1
 
 
 def test_a_packet_and_its_extension_become_one() -> None:

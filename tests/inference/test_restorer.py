@@ -285,6 +285,8 @@ def test_an_unknown_depth_is_refused_before_any_work(
     unknown: Any = "12"
     with pytest.raises(ValueError, match="depth is one of keep, 8, 16, float"):
         restorer.restore_file(make_photo(), tmp_path / "out.png", depth=unknown)
+    with pytest.raises(ValueError, match="quality is from 1 to 100"):
+        restorer.restore_file(tmp_path / "not read", tmp_path / "out.png", quality=500)
     assert not (tmp_path / "out.png").exists()
 
 
@@ -319,6 +321,8 @@ def test_pil_images_come_back_in_their_mode(restorer: Restorer, mode: str) -> No
     assert np.array_equal(
         np.asarray(restored).reshape(9, 7, bands)[:, :, : colours.shape[2]], restorer(colours)
     )
+    image.info["icc_profile"] = b"a profile"
+    assert restorer(image).info["icc_profile"] == b"a profile"
     if mode.endswith("A"):
         assert np.array_equal(np.asarray(restored)[:, :, -1], pixels[:, :, -1])
     with pytest.raises(ValueError, match=r"convert\('RGB'\) first"):

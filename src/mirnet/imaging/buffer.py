@@ -26,8 +26,8 @@ class FileView:
 
     def __init__(self, file: BinaryIO) -> None:
         """View a file that stays open."""
-        self._descriptor = file.fileno()
-        self._size = os.fstat(self._descriptor).st_size
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
 
     def __len__(self) -> int:
         """The size of the file."""
@@ -36,4 +36,5 @@ class FileView:
     def __getitem__(self, where: slice, /) -> bytes:
         """Read from it."""
         start, stop, _ = where.indices(self._size)
-        return os.pread(self._descriptor, max(stop - start, 0), start)
+        self._file.seek(start)
+        return self._file.read(max(stop - start, 0))

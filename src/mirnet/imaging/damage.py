@@ -6,8 +6,6 @@ import re
 
 import simplejpeg
 
-HARMLESS = ("Unsupported", "unknown JFIF", "Unknown Adobe")
-"""How warnings begin or read that say nothing of the pixels."""
 _SURPLUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
 
@@ -23,9 +21,7 @@ def jpeg_fault(data: bytes) -> str | None:
         simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
     except ValueError as error:
         reason = str(error).removeprefix("Corrupt JPEG data: ")
-        if any(each in reason for each in HARMLESS) or _is_padding(data, reason):
-            return None
-        return reason
+        return None if _is_padding(data, reason) else reason
     return None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mirnet.imaging.buffer import Buffer
 
-SHORT, LONG, UNDEFINED, LONG8 = 3, 4, 7, 16
+SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 3, 4, 5, 7, 16
 
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 CHILDREN = (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY)
@@ -92,32 +92,52 @@ class Layout:
     @classmethod
     def of(cls, data: Buffer) -> Layout:
         """The layout that a header says; ValueError if it is none of TIFF's."""
-        layouts = {
-            b"II*\0": cls("<"), b"MM\0*": cls(">"),
-            b"II+\0": cls("<", is_big=True), b"MM\0+": cls(">", is_big=True),
-        }  # fmt: skip
         try:
-            return layouts[data[0:4]]
+            return SIGNATURES[data[0:4]]
         except KeyError:
             raise ValueError("not a TIFF structure") from None
 
 
 LITTLE = Layout("<")
+SIGNATURES = {
+    b"II*\0": LITTLE, b"MM\0*": Layout(">"),
+    b"II+\0": Layout("<", is_big=True), b"MM\0+": Layout(">", is_big=True),
+}  # fmt: skip
+"""How a structure begins."""
 
 
 class Reader:
     """Reads the main directory and those below it.
 
-    A field that points outside of the data is left out and its tag noted in ``faults``; so is all
-    that is beyond the bounds of this module.
+    A field that points outside of the data is left out and its tag noted in ``faults``, as is all
+    that is beyond the bounds of this module; a field of an unknown type is passed over.
+
+    Attributes:
+        faults: the tags of what was left out; 0 for the rest of a directory.
+        large: the sizes of fields that were not read since they are larger than asked for, by tag.
     """
 
-    def __init__(self, data: Buffer, *, only: frozenset[int] | None = None) -> None:
-        """Read from ``data``; all fields, or only those with certain tags."""
+    def __init__(
+        self,
+        data: Buffer,
+        *,
+        only: frozenset[int] | None = None,
+        most: int = MOST_BYTES,
+        unlimited: frozenset[int] = frozenset(),
+    ) -> None:
+        """Read from ``data``.
+
+        Args:
+            data: the structure, from its header on.
+            only: the tags to read; all of them unless told.
+            most: the largest field to read, in bytes.
+            unlimited: tags that this is not for.
+        """
         self.layout = Layout.of(data)
         self.faults: list[int] = []
+        self.large: dict[int, int] = {}
         self._data = data
-        self._only = only
+        self._only, self._most, self._unlimited = only, most, unlimited
         self._visited: set[int] = set()
         self._fields = MOST_FIELDS
         self._bytes = MOST_BYTES
@@ -176,6 +196,9 @@ class Reader:
         size = count * per_value * item_size
         if size > self.layout.inline:
             (value_at,) = self._unpack(self.layout.offset, value_at)
+        if size > self._most and tag not in self._unlimited:
+            self.large[tag] = size
+            return
         if size > self._bytes:
             raise ValueError("more than the bounds allow")
         raw = self._data[value_at : value_at + size]

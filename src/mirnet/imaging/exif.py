@@ -6,10 +6,13 @@ import struct
 from collections.abc import Iterator
 
 from mirnet.imaging.directories import (
+    CHILDREN,
     EXIF_DIRECTORY,
     LONG,
+    RATIONAL,
     SHORT,
     Directory,
+    Field,
     Layout,
     Reader,
     serialize,
@@ -56,7 +59,7 @@ def settled(block: bytes, height: int, width: int) -> bytes:
 
 def orientation(block: bytes | None) -> int:
     """The orientation, 1–8; 1 where the block names none."""
-    return known_orientation((_main_numbers(block, ORIENTATION) or (1,))[0])
+    return known_orientation((_numbers(main_directory(block), ORIENTATION) or (1,))[0])
 
 
 def known_orientation(value: int) -> int:
@@ -64,28 +67,43 @@ def known_orientation(value: int) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def resolution(block: bytes | None) -> tuple[float, float] | None:
-    """Pixels per millimetre across and down the stored pixels; None where the block says none."""
-    unit = PER_MILLIMETRE.get((_main_numbers(block, RESOLUTION_UNIT) or (2,))[0])
-    across, down = (_main_numbers(block, tag) for tag in (X_RESOLUTION, Y_RESOLUTION))
-    if not unit or any(pair is None or len(pair) != 2 or 0 in pair for pair in (across, down)):
+def resolution(main: Directory) -> tuple[float, float] | None:
+    """Pixels per millimetre across and down the stored pixels; None where a directory says none."""
+    unit = PER_MILLIMETRE.get((_numbers(main, RESOLUTION_UNIT) or (2,))[0])
+    across, down = (_numbers(main, tag) for tag in (X_RESOLUTION, Y_RESOLUTION))
+    if not unit or len(across) != 2 or len(down) != 2 or 0 in (*across, *down):
         return None
-    assert across is not None and down is not None
     return across[0] / across[1] * unit, down[0] / down[1] * unit
 
 
-def repaired(block: bytes) -> tuple[bytes | None, tuple[int, ...]]:
-    """A block that can be parsed in little time, and the tags of the fields that it lacks.
+def resolution_fields(value: tuple[float, float] | None) -> dict[int, Field]:
+    """The fields that say a resolution in pixels per millimetre; none for None."""
+    if value is None:
+        return {}
+    across, down = (
+        Field(RATIONAL, 1, struct.pack("<LL", min(round(each * 25.4 * 1000), 2**32 - 1), 1000))
+        for each in value
+    )
+    inch = Field(SHORT, 1, struct.pack("<H", 2))
+    return {X_RESOLUTION: across, Y_RESOLUTION: down, RESOLUTION_UNIT: inch}
 
-    A sound block is returned as it is: maker notes point to each other by position. None: nothing
-    of it can be parsed.
+
+def repaired(block: bytes) -> tuple[bytes | None, tuple[int, ...]]:
+    """A block that can be parsed in little time, and the tags of the directories that it lacks.
+
+    A block is returned as it is, fields that point to nowhere included, unless its directories
+    point to each other or are too many: maker notes point to each other by position, and a new
+    block moves them. None: nothing of it can be parsed.
     """
     try:
         reader = Reader(block)
         main = reader.main()
     except ValueError:
         return None, ()
-    return from_directory(main) if reader.faults else block, tuple(dict.fromkeys(reader.faults))
+    if reader.layout.is_big:
+        return None, ()
+    lost = tuple(dict.fromkeys(tag for tag in reader.faults if tag in (0, *CHILDREN)))
+    return from_directory(main) if lost else block, lost
 
 
 def from_directory(directory: Directory) -> bytes:
@@ -93,14 +111,18 @@ def from_directory(directory: Directory) -> bytes:
     return b"II*\0" + struct.pack("<L", 8) + serialize(directory, 8)
 
 
-def _main_numbers(block: bytes | None, tag: int) -> tuple[int, ...] | None:
-    if block is None:
-        return None
+def main_directory(block: bytes | None) -> Directory:
+    """The main directory of a block; an empty one if there is none."""
     try:
-        entry = Reader(block).main().fields.get(tag)
+        reader = Reader(block or b"")
+        return Directory() if reader.layout.is_big else reader.main()
     except ValueError:
-        return None
-    return None if entry is None or not entry.value else entry.numbers()
+        return Directory()
+
+
+def _numbers(directory: Directory, tag: int) -> tuple[int, ...]:
+    entry = directory.fields.get(tag)
+    return entry.numbers() if entry else ()
 
 
 def _entries(block: bytes, layout: Layout, start: int) -> Iterator[tuple[int, int]]:
@@ -124,13 +146,16 @@ def _without_thumbnail(block: bytearray, layout: Layout, main: int) -> bytes:
     following = main + 2 + 12 * count
     (start,) = struct.unpack_from(layout.offset, block, following)
     struct.pack_into(layout.offset, block, following, 0)
-    whole = bytes(block)
-    for where, size in THUMBNAILS if start else ():
-        first = _pointer(whole, layout, start, where)
-        length = _pointer(whole, layout, start, size)
-        if first and length and first + length <= len(block):
-            if first + length >= len(block) - 1:
-                del block[first:]
-            else:
-                block[first : first + length] = bytes(length)
+    if not start:
+        return bytes(block)
+    thumbnail = Reader(bytes(block)).directory(start)
+    for where, size in THUMBNAILS:
+        pieces = zip(_numbers(thumbnail, where), _numbers(thumbnail, size), strict=False)
+        for first, length in sorted(pieces, reverse=True):
+            # Pixels stand behind their directory; what stands before it is somebody else's.
+            if start < first and first + length <= len(block):
+                if first + length >= len(block) - 1:
+                    del block[first:]
+                else:
+                    block[first : first + length] = bytes(length)
     return bytes(block)

@@ -11,6 +11,7 @@ from mirnet.errors import PhotoError
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers import avif, avif_writing, jpeg, png, tiff, webp
 from mirnet.imaging.containers.contents import Contents
+from mirnet.imaging.directories import SIGNATURES as TIFF_SIGNATURES
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Depth, PhotoHeader
 
@@ -41,8 +42,6 @@ class Format:
     max_side: int
     """The largest height or width, in pixels."""
     encode: Encode
-    is_lossy: bool = False
-    """Whether it loses something unless told not to."""
     head_is_enough: bool = False
     """Whether the beginning of a file tells its size and kind."""
 
@@ -67,7 +66,7 @@ def _encode_png(image: Any, _: int | None) -> bytes:
 
 def _encode_jpeg(image: Any, quality: int | None) -> bytes:
     options = {"subsample_mode": "off", "optimize_coding": True, "keep": "none"}
-    return bytes(image.jpegsave_buffer(Q=quality or 100, **options))
+    return bytes(image.jpegsave_buffer(Q=quality, **options))
 
 
 def _encode_tiff(image: Any, _: int | None) -> bytes:
@@ -115,7 +114,6 @@ JPEG = Format(
     has_grey=True,
     max_side=65535,
     encode=_encode_jpeg,
-    is_lossy=True,
     head_is_enough=True,
     inspect=jpeg.inspect,
     dress=jpeg.dress,
@@ -142,7 +140,6 @@ WEBP = Format(
     has_grey=False,
     max_side=16383,
     encode=_encode_webp,
-    is_lossy=True,
     inspect=webp.inspect,
     dress=webp.dress,
 )
@@ -155,7 +152,6 @@ AVIF = Format(
     has_grey=False,
     max_side=16384,
     encode=_encode_avif,
-    is_lossy=True,
     inspect=avif.inspect,
     dress=avif_writing.dress,
 )
@@ -184,17 +180,21 @@ OTHERS: dict[bytes, str] = {
 """How files of other kinds begin, for a reason that is true."""
 
 
+STILL_BRANDS = (
+    b"avif", b"avis", b"mif1", b"mif2", b"miaf", b"msf1", b"MA1A", b"MA1B", b"heic", b"heix",
+    b"hevc", b"hevx", b"heim", b"heis",
+)  # fmt: skip
+"""Brands of AVIF and its relatives, which its module tells apart."""
+
+
 def by_content(head: bytes) -> Format | str:
     """The format of a file by its first 16 bytes, whatever its name; what else it is for others."""
-    if head.startswith(png.SIGNATURE):
-        return PNG
-    if head.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return TIFF
+    if head[4:8] == b"ftyp":
+        others = {b"crx ": RAW, b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000"}
+        return AVIF if head[8:12] in STILL_BRANDS else others.get(head[8:12], "a video")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
-    if head[4:8] == b"ftyp":
-        return {b"crx ": RAW, b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000"}.get(head[8:12], AVIF)
-    kind = next((name for start, name in OTHERS.items() if head.startswith(start)), None)
+    ours = {png.SIGNATURE: PNG, b"\xff\xd8\xff": JPEG, **dict.fromkeys(TIFF_SIGNATURES, TIFF)}
+    known: dict[bytes, Format | str] = {**ours, **OTHERS}
+    kind = next((name for start, name in known.items() if head.startswith(start)), None)
     return kind or "no PNG, JPEG, TIFF, WebP or AVIF file"

@@ -152,4 +152,7 @@ def _localised(text: str) -> bytes:
 
 def _fixed(value: Any) -> bytes:
     """A signed number with 16 bits after the point."""
-    return struct.pack(">l", round(float(value) * 65536))
+    scaled = round(float(value) * 65536)
+    if not -(2**31) <= scaled < 2**31:
+        raise ValueError("a number of a profile is out of range")
+    return struct.pack(">l", scaled)

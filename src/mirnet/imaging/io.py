@@ -16,7 +16,7 @@ from mirnet.imaging import exif, formats, icc, xmp
 from mirnet.imaging.containers.contents import Contents
 from mirnet.imaging.formats import FORMATS, Format
 from mirnet.imaging.metadata import Metadata
-from mirnet.imaging.opening import DEPTH_OF, HEAD, UPRIGHT, decode, header_of, opened
+from mirnet.imaging.opening import DEPTH_OF, UPRIGHT, decode, header_of, opened
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.imaging.quantize import quantize, to_float
 from mirnet.imaging.vips import VipsError, guarded
@@ -56,12 +56,14 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False) -> Photo:
     """
     path = Path(path)
     with opened(path) as file:
-        image = file.image(path)
+        bare = file.contents.bare(file.data)
+        image = file.image(bare)
         header = header_of(path, image, file.contents)
-        array, damage = decode(path, file, allow_damaged=allow_damaged)
+        array, damage = decode(file, bare, allow_damaged=allow_damaged)
+    array = _full_range(array, image)
     if file.contents.is_premultiplied:
         array = _unpremultiplied(array)
-    array = _upright(_full_range(array, image), file.contents.orientation)
+    array = _upright(array, file.contents.orientation)
     if header.depth == "float":
         array = _checked_range(path, array)
     metadata, notes = _metadata(file.contents, header)
@@ -78,7 +80,7 @@ def read_header(path: str | Path) -> PhotoHeader:
     """Size and kind of a photo file, without decoding its pixels. Raises as ``read_photo``."""
     path = Path(path)
     with opened(path) as file:
-        return header_of(path, file.image(path, most=HEAD), file.contents)
+        return header_of(path, file.image(file.head()), file.contents)
 
 
 def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -> tuple[str, ...]:
@@ -138,7 +140,8 @@ def _metadata(contents: Contents, header: PhotoHeader) -> tuple[Metadata, tuple[
         metadata = replace(metadata, exif=block)
         if block is None or faults:
             what = ", ".join(f"tag {tag}" for tag in faults) or "EXIF"
-            notes += (f"damaged metadata was left out ({what})",)
+            moved = "; maker notes have moved" if faults else ""
+            notes += (f"damaged metadata was left out ({what}){moved}",)
     if metadata.xmp:
         packet, attachments = xmp.without_attachments(metadata.xmp)
         metadata = replace(metadata, xmp=packet)
@@ -146,7 +149,7 @@ def _metadata(contents: Contents, header: PhotoHeader) -> tuple[Metadata, tuple[
             notes += (
                 f"what the file holds beside the photo was left out ({', '.join(attachments)})",
             )
-    resolution = metadata.resolution or exif.resolution(metadata.exif)
+    resolution = metadata.resolution or exif.resolution(exif.main_directory(metadata.exif))
     if resolution and contents.orientation >= 5:
         resolution = (resolution[1], resolution[0])
     metadata = replace(metadata, resolution=resolution)

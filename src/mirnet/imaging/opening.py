@@ -41,30 +41,33 @@ HEAD = 1 << 20
 
 @dataclass(slots=True)
 class Opened:
-    """An open photo file."""
+    """An open photo file, and what it holds."""
 
+    path: Path
     kind: Format
     data: Buffer
     contents: Contents
-    bare: bytes = b""
 
-    def image(self, path: Path, *, most: int | None = None, fail_on: str = "error") -> Any:
-        """Its lazy libvips image; with ``most``, one whose header only is asked for."""
-        if most is None or not self.kind.head_is_enough:
-            most = None
-        self.bare = self.contents.bare(self.data, most)
+    def head(self) -> bytes:
+        """A bare file that is good for its header."""
+        if self.contents.head is not None:
+            return self.contents.head
+        return self.contents.bare(self.data, HEAD if self.kind.head_is_enough else None)
+
+    def image(self, bare: bytes, *, fail_on: str = "error") -> Any:
+        """The lazy libvips image of a bare file."""
         try:
             with guarded():
                 # A source, not a file name: libvips would remember the pixels of a name after the
                 # file changed, and take "[…]" at the end of a name for options.
-                source = pyvips.Source.new_from_memory(self.bare)
+                source = pyvips.Source.new_from_memory(bare)
                 options: dict[str, Any] = {"access": "sequential", "fail_on": fail_on}
                 if self.kind.unlimited:
                     options["unlimited"] = True
                 return pyvips.Operation.call(self.kind.loader, source, **options)
         except VipsError as error:
             raise PhotoError(
-                f"{path}: truncated, damaged or no usual {self.kind.name} ({error}); "
+                f"{self.path}: truncated, damaged or no usual {self.kind.name} ({error}); "
                 "get a fresh copy, or save it anew as 8- or 16-bit"
             ) from error
 
@@ -88,7 +91,7 @@ def opened(path: Path) -> Iterator[Opened]:
         if isinstance(kind, str):
             raise PhotoError(f"{path}: {_advice(kind)}")
         try:
-            yield Opened(kind, data, kind.inspect(data))
+            yield Opened(path, kind, data, kind.inspect(data))
         except UnusableError as error:
             raise PhotoError(f"{path}: {error}") from error
         except OSError as error:
@@ -126,27 +129,29 @@ def header_of(path: Path, image: Any, contents: Contents) -> PhotoHeader:
     )
 
 
-def decode(path: Path, opened: Opened, *, allow_damaged: bool) -> tuple[AnyArray, tuple[str, ...]]:
+def decode(file: Opened, bare: bytes, *, allow_damaged: bool) -> tuple[AnyArray, tuple[str, ...]]:
     """The pixels ``(H, W, C)``, and a note if they are all that could be decoded."""
-    fault = opened.contents.damage
-    if opened.kind is formats.JPEG:
-        fault = jpeg_fault(opened.bare)
+    fault = file.contents.damage
+    if file.kind is formats.JPEG:
+        fault = jpeg_fault(bare)
     if fault is None:
         try:
             # For JPEG `jpeg_fault` has looked at the warnings, and at more of them.
-            fail_on = "error" if opened.kind is formats.JPEG else "warning"
-            return _pixels(opened.image(path, fail_on=fail_on)), ()
+            fail_on = "error" if file.kind is formats.JPEG else "warning"
+            return _pixels(file.image(bare, fail_on=fail_on)), ()
         except VipsError as error:
             fault = str(error)
     if not allow_damaged:
         raise PhotoError(
-            f"{path}: truncated or damaged ({fault}); get a fresh copy, or restore what can be "
-            "decoded with --allow-damaged"
+            f"{file.path}: truncated or damaged ({fault}); get a fresh copy, or restore what can "
+            "be decoded with --allow-damaged"
         )
     try:
-        array = _pixels(opened.image(path, fail_on="none"))
+        array = _pixels(file.image(bare, fail_on="none"))
     except VipsError as error:
-        raise PhotoError(f"{path}: damaged beyond decoding ({error}); get a fresh copy") from error
+        raise PhotoError(
+            f"{file.path}: damaged beyond decoding ({error}); get a fresh copy"
+        ) from error
     return array, (f"damaged ({fault}); what could be decoded was restored",)
 
 

@@ -49,7 +49,9 @@ def guarded() -> Iterator[None]:
 
 def _shortened(text: str, most: int = 200) -> str:
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-    line = lines[-1] if lines else "no reason given"
+    # The last line says it, but for a mere number that may follow.
+    told = [line for line in lines if not line.startswith("(")]
+    line = told[-1] if told else "no reason given"
     return "".join(letter for letter in line if letter.isprintable())[:most]
 
 

@@ -25,6 +25,9 @@ them would mislead."""
 CAMERA = "http://ns.google.com/photos/1.0/camera/"
 MOTION = re.compile(r"Motion|MicroVideo")
 
+MOST_BYTES, MOST_NODES = 2 << 20, 20_000
+"""Of a packet that is taken apart."""
+
 _SIZES = (
     rb"(?:tiff:ImageWidth|exif:PixelXDimension)",
     rb"(?:tiff:ImageLength|exif:PixelYDimension)",
@@ -43,39 +46,41 @@ def settled(packet: bytes, height: int, width: int) -> bytes:
 def without_attachments(packet: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     """The packet without what it says of data beside the picture, and what these were.
 
-    A packet that says so and can't be parsed is dropped whole: None.
+    A packet that may say so and can't be parsed is dropped whole: None.
     """
     named = [name for uri, name in ATTACHMENTS.items() if uri.encode() in packet]
-    if CAMERA.encode() in packet and re.search(rb"Motion|MicroVideo", packet):
+    if CAMERA.encode() in packet:
         named.append("video")
     if not named:
         return packet, ()
-    names = tuple(dict.fromkeys(named))
-    document = _parsed(packet)
-    if document is None:
-        return None, names
-    _strip(document)
-    return _written(document), names
+    try:
+        document = _parsed(packet)
+        removed: dict[str, None] = {}
+        _strip(document, removed)
+        return (_written(document) if removed else packet), tuple(removed)
+    except (ValueError, RecursionError):
+        return None, tuple(dict.fromkeys(named))
 
 
 def joined(packet: bytes, extension: bytes) -> bytes | None:
     """A JPEG's packet and its extension as one; None if they can't be parsed."""
-    document, extended = _parsed(packet), _parsed(extension)
-    if document is None or extended is None:
+    try:
+        document, extended = _parsed(packet), _parsed(extension)
+        targets = document.getElementsByTagNameNS(RDF, "RDF")
+        sources = extended.getElementsByTagNameNS(RDF, "RDF")
+        if not targets or not sources:
+            return None
+        for description in list(sources[0].childNodes):
+            targets[0].appendChild(document.importNode(description, deep=True))
+        for element in document.getElementsByTagNameNS(RDF, "Description"):
+            if element.hasAttributeNS(NOTE, "HasExtendedXMP"):
+                element.removeAttributeNS(NOTE, "HasExtendedXMP")
+        for element in document.getElementsByTagNameNS(NOTE, "HasExtendedXMP"):
+            if element.parentNode is not None:
+                element.parentNode.removeChild(element)
+        return _written(document)
+    except (ValueError, RecursionError):
         return None
-    targets = document.getElementsByTagNameNS(RDF, "RDF")
-    sources = extended.getElementsByTagNameNS(RDF, "RDF")
-    if not targets or not sources:
-        return None
-    for description in list(sources[0].childNodes):
-        targets[0].appendChild(document.importNode(description, deep=True))
-    for element in document.getElementsByTagNameNS(RDF, "Description"):
-        if element.hasAttributeNS(NOTE, "HasExtendedXMP"):
-            element.removeAttributeNS(NOTE, "HasExtendedXMP")
-    for element in document.getElementsByTagNameNS(NOTE, "HasExtendedXMP"):
-        if element.parentNode is not None:
-            element.parentNode.removeChild(element)
-    return _written(document)
 
 
 def pointing_to(extension_digest: str) -> bytes:
@@ -87,14 +92,17 @@ def pointing_to(extension_digest: str) -> bytes:
     ).encode()
 
 
-def _parsed(packet: bytes) -> minidom.Document | None:
+def _parsed(packet: bytes) -> minidom.Document:
+    """The packet as a tree; ValueError if it is none, or one that would cost much."""
     # A document type could define entities that grow without bound; XMP has none.
     if b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
-        return None
+        raise ValueError("XMP has no document type")
+    if len(packet) > MOST_BYTES or packet.count(b"<") > MOST_NODES:
+        raise ValueError("a packet out of all proportion")
     try:
         return minidom.parseString(packet.strip(b"\0 \t\r\n"))
-    except (ExpatError, ValueError, RecursionError):
-        return None
+    except ExpatError as error:
+        raise ValueError("not XML") from error
 
 
 def _written(document: minidom.Document) -> bytes:
@@ -102,20 +110,26 @@ def _written(document: minidom.Document) -> bytes:
     return b"" if root is None else root.toxml().encode()
 
 
-def _strip(node: minidom.Document | minidom.Element) -> None:
+def _strip(node: minidom.Document | minidom.Element, removed: dict[str, None]) -> None:
+    """Remove what describes attachments, and note what these are."""
     for child in list(node.childNodes):
         if not isinstance(child, minidom.Element):
             continue
-        if _is_attachment(child.namespaceURI, child.localName):
+        if kind := _attachment(child.namespaceURI, child.localName):
+            removed[kind] = None
             node.removeChild(child)
             continue
         for attribute in list(child.attributes.values()):
-            if _is_attachment(attribute.namespaceURI, attribute.localName) or (
-                attribute.prefix == "xmlns" and attribute.value in ATTACHMENTS
-            ):
+            if kind := _attachment(attribute.namespaceURI, attribute.localName):
+                removed[kind] = None
                 child.removeAttributeNode(attribute)
-        _strip(child)
+            elif attribute.prefix == "xmlns" and attribute.value in ATTACHMENTS:
+                child.removeAttributeNode(attribute)
+        _strip(child, removed)
 
 
-def _is_attachment(uri: str | None, name: str | None) -> bool:
-    return uri in ATTACHMENTS or (uri == CAMERA and bool(MOTION.match(name or "")))
+def _attachment(uri: str | None, name: str | None) -> str | None:
+    """What an element or attribute describes; None if it is no attachment."""
+    if uri == CAMERA and MOTION.match(name or ""):
+        return "video"
+    return ATTACHMENTS.get(uri or "")

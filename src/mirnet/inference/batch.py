@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirnet.atomic import remove_leftovers, require_folder
-from mirnet.errors import PhotoError
+from mirnet.errors import MirnetError, PhotoError
 from mirnet.inference.planning import Plan
 
 RestoreFile = Callable[[Path, Path], tuple[str, ...]]
@@ -108,4 +108,6 @@ def _reason(source: Path, error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}; check the disk and the name"
-    return text if text.startswith(str(source)) else f"{source}: {text}"
+    if not isinstance(error, MirnetError | OSError | MemoryError):
+        text = f"{type(error).__name__}: {text}"
+    return text if text.startswith(f"{source}: ") else f"{source}: {text}"

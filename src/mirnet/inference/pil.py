@@ -34,4 +34,6 @@ def through_array(image: Any, restore: Callable[[NDArray[Any]], NDArray[Any]]) -
         raise ValueError(
             f"a PIL image has mode {known}, not {image.mode}; call convert('RGB') first"
         )
-    return sys.modules["PIL.Image"].fromarray(restore(np.asarray(image)))
+    restored = sys.modules["PIL.Image"].fromarray(restore(np.asarray(image)))
+    restored.info = dict(image.info)  # its colour profile and EXIF
+    return restored

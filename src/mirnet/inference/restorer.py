@@ -164,6 +164,8 @@ class Restorer:
         """
         _check_strength(strength)
         _check_depth(depth)
+        if quality is not None and not 1 <= quality <= 100:
+            raise ValueError(f"quality is from 1 to 100, got {quality}")
         source, target = Path(source), Path(target)
         if target.exists() and source.exists() and target.samefile(source):
             raise PhotoError(f"{target}: is the input itself; name another output")

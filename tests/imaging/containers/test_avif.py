@@ -93,6 +93,41 @@ def test_a_box_name_that_is_no_text_leaves_the_next_photo_alone(image: Any, save
         assert np.array_equal(read_photo(good).pixels, before)
 
 
+def test_odd_tables_are_refused_or_left_out(tagged: bytes, image: Any, save: Any) -> None:
+    at = tagged.index(b"nclx") - 4
+    size = int.from_bytes(tagged[at - 4 : at], "big")
+    short = tagged[: at - 4] + (12).to_bytes(4, "big") + tagged[at : at + 8]
+    short += (size - 12).to_bytes(4, "big") + b"free" + tagged[at + 16 : at - 4 + size]
+    with pytest.raises(PhotoError, match="damaged"):
+        read_photo(save(short + tagged[at - 4 + size :], "a.avif"))
+    with pytest.raises(PhotoError, match="names no picture"):
+        read_photo(save(tagged.replace(b"pitm", b"free"), "a.avif"))
+
+
+def test_metadata_out_of_all_proportion_is_not_read(image: Any, save: Any) -> None:
+    path = save(b"", "a.avif")
+    write_photo(Photo(pixels=image.numpy(), metadata=Metadata(xmp=b"<x/>" * 99)), path)
+    content = bytearray(path.read_bytes())
+    place = content.rindex(len(b"<x/>" * 99).to_bytes(4, "big"), 0, content.index(b"mdat"))
+    content[place : place + 4] = (1 << 31).to_bytes(4, "big")
+    photo = read_photo(save(bytes(content), "b.avif"))
+    assert photo.metadata.xmp is None
+    assert photo.notes == ("damaged metadata was left out (XMP)",)
+
+
+def test_a_video_is_no_avif(image: Any, save: Any) -> None:
+    with pytest.raises(PhotoError, match="is a video"):
+        read_photo(save(b"\0\0\0\x18ftypisom" + bytes(99), "a.mp4"))
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".webp"])
+def test_resolution_goes_into_exif(image: Any, save: Any, suffix: str) -> None:
+    path = save(b"", f"a{suffix}")
+    photo = Photo(pixels=image.numpy(), metadata=Metadata(resolution=(11.8, 5.9)))
+    assert write_photo(photo, path) == ()
+    assert read_photo(path).metadata.resolution == pytest.approx((11.8, 5.9), rel=1e-4)
+
+
 def test_heic_is_named(image: Any, save: Any) -> None:
     content = avif(image).replace(b"avif", b"heic").replace(b"av01", b"hvc1")
     for brand in (b"heic", b"mif1"):

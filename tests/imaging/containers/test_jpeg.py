@@ -137,6 +137,34 @@ def test_a_motion_photo_s_xmp_is_dropped_with_its_video(image: Any, save: Any) -
     assert found.notes == ("what the file holds beside the photo was left out (video)",)
 
 
+def test_an_odd_header_does_not_hide_damage(image: Any, save: Any) -> None:
+    odd = segment(0xE0, b"JFIF\0\2\1\0\0\1\0\1\0\0")
+    sound = with_segments(jpeg(image, Q=95), odd)
+    assert read_photo(save(sound, "a.jpg")).notes == ()
+    with pytest.raises(PhotoError, match="premature end"):
+        read_photo(save(sound[:-60] + b"\xff\xd9", "b.jpg"))
+
+
+def test_comments_are_kept_all_in_any_encoding(image: Any, save: Any) -> None:
+    comments = [segment(0xFE, "Früh".encode("latin-1")), segment(0xFE, "Käse".encode())]
+    photo = read_photo(save(with_segments(jpeg(image), *comments), "a.jpg"))
+    assert photo.metadata.texts == (("Comment", "Früh"), ("Comment", "Käse"))
+    copy = save(b"", "b.jpg")
+    assert write_photo(photo, copy) == ()
+    assert read_photo(copy).metadata.texts == photo.metadata.texts
+
+
+def test_previews_behind_the_photo_are_named(image: Any, save: Any) -> None:
+    content = with_segments(jpeg(image), segment(0xE2, b"MPF\0" + bytes(40))) + jpeg(image)
+    assert "MPF" in read_photo(save(content, "a.jpg")).notes[0]
+
+
+def test_a_profile_too_large_for_jpeg_is_named(save: Any) -> None:
+    profile = bytes(16) + b"RGB " + bytes(17 << 20)
+    notes = write_photo(photo(icc=profile), save(b"", "a.jpg"))
+    assert notes == ("a colour profile of more than 16 MB can't be held by JPEG; left out",)
+
+
 @pytest.mark.parametrize("unit", ["inch", "cm"])
 def test_resolution_is_kept_exactly_in_whole_numbers(save: Any, unit: str) -> None:
     resolution = (300 / 25.4, 240 / 25.4) if unit == "inch" else (11.8, 10.0)

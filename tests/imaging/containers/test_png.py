@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import pyvips
 
 from mirnet.errors import PhotoError
+from mirnet.imaging.icc import SRGB, rgb_profile
 from mirnet.imaging.io import read_header, read_photo, write_photo
 
 from .conftest import chunk, exif_block, with_chunks
@@ -105,6 +107,43 @@ def test_exif_after_the_pixels_still_turns_the_photo(image: Any, save: Any) -> N
     path = save(whole[:-12] + chunk(b"eXIf", exif_block(t_274=6)) + whole[-12:], "a.png")
     assert (read_header(path).height, read_header(path).width) == (40, 30)
     assert read_photo(path).pixels.shape == (40, 30, 3)
+
+
+def test_odd_colours_are_refused_in_one_line(image: Any, save: Any) -> None:
+    narrow = chunk(b"cICP", bytes([1, 13, 0, 0]))
+    odd = chunk(b"cHRM", struct.pack(">8L", 1447, 44969, 7828, 126, 28, 6, 363, 13))
+    for added in (narrow, odd):
+        with pytest.raises(PhotoError, match=r"narrow range|makes no sense"):
+            read_photo(save(with_chunks(png(image), added), "a.png"))
+
+
+def test_texts_have_one_budget_for_the_whole_file(image: Any, save: Any) -> None:
+    bomb = [chunk(b"zTXt", b"k%d\0\0" % i + zlib.compress(bytes(15 << 20))) for i in range(20)]
+    start = time.process_time()
+    photo = read_photo(save(with_chunks(png(image), *bomb), "a.png"))
+    assert len(photo.metadata.texts) == 1
+    assert photo.notes == ("damaged metadata was left out (zTXt)",)
+    copy = save(b"", "b.png")
+    write_photo(photo, copy)
+    assert copy.stat().st_size < 1 << 17
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("name", ["icc", "icm", "APP1", "exif"])
+def test_raw_profiles_of_imagemagick_are_what_they_are(image: Any, save: Any, name: str) -> None:
+    block = {"icc": rgb_profile(SRGB, (2.2,), "x"), "APP1": b"Exif\0\0" + exif_block(t_271=b"A\0")}
+    content = block["APP1" if name in ("APP1", "exif") else "icc"]
+    text = f"\n{name}\n{len(content):8}\n{content.hex()}\n".encode()
+    added = chunk(b"zTXt", f"Raw profile type {name}".encode() + b"\0\0" + zlib.compress(text))
+    metadata = read_photo(save(with_chunks(png(image), added), "a.png")).metadata
+    assert (metadata.icc or metadata.exif) == content.removeprefix(b"Exif\0\0")
+    assert metadata.texts == ()
+
+
+def test_an_unknown_raw_profile_stays_a_text(image: Any, save: Any) -> None:
+    added = chunk(b"tEXt", b"Raw profile type zip\0\nzip\n 2\nabcd\n")
+    photo = read_photo(save(with_chunks(png(image), added), "a.png"))
+    assert [keyword for keyword, _ in photo.metadata.texts] == ["Raw profile type zip"]
 
 
 def test_damaged_metadata_is_left_out_with_a_word(image: Any, save: Any) -> None:

@@ -148,8 +148,42 @@ def test_thumbnails_behind_the_photo_are_no_pages(save: Any) -> None:
         if pages == 1:
             assert np.array_equal(read_photo(path).pixels, picture())
         else:
-            with pytest.raises(PhotoError, match="holds 2 pages"):
+            with pytest.raises(PhotoError, match="holds several pages"):
                 read_photo(path)
+
+
+def test_many_pages_are_many_pages(save: Any) -> None:
+    content = tiff(picture())
+    start = struct.unpack_from("<L", content, 4)[0]
+    link = start + 2 + 12 * 9
+    for _ in range(40):
+        page = serialize(Directory({254: number(0)}), len(content))
+        content = content[:link] + struct.pack("<L", len(content)) + content[link + 4 :] + page
+        link = len(content) - 4
+    with pytest.raises(PhotoError, match="holds several pages"):
+        read_photo(save(content, "a.tif"))
+
+
+def test_layers_are_left_out_with_a_word_however_large(save: Any) -> None:
+    for size in (1000, 70 << 20):
+        photo = read_photo(save(tiff(picture(), t_37724=Field(7, size, bytes(size))), "a.tif"))
+        assert photo.notes == ("Photoshop's layers were left out",)
+
+
+def test_types_of_bigtiff_are_narrowed_for_exif(save: Any) -> None:
+    wide = Field(16, 1, struct.pack("<Q", 7))
+    beyond = Field(16, 1, struct.pack("<Q", 1 << 40))
+    photo = read_photo(save(tiff(picture(), kind="II+", t_60000=wide, t_60001=beyond), "a.tif"))
+    assert photo.metadata.exif is not None
+    assert Reader(photo.metadata.exif).main().fields == {60000: number(7)}
+    assert photo.notes == ("damaged metadata was left out (tag 60001)",)
+
+
+def test_a_header_is_read_without_the_pixels(save: Any) -> None:
+    for kind in LAYOUTS:
+        path = save(tiff(picture(3, np.uint16), kind=kind), "a.tif")
+        header = read_header(path)
+        assert (header.height, header.width, header.depth) == (12, 14, "16")
 
 
 def test_a_large_private_field_is_left_out_with_a_word(save: Any) -> None:

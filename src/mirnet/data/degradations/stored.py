@@ -43,7 +43,7 @@ def camera_jpeg(
         enlarge: how many times `camera_noise` is enlarged, drawn uniformly. At least 1.
         untouched: probability that there is no noise, so that clean photos stay as they are.
         jpeg: probability that the result is stored as a JPEG; otherwise it is rounded to 8 bits.
-        quality: of the JPEG, drawn uniformly. From 1 to 100.
+        quality: of the JPEG, drawn uniformly and rounded down. From 1 to 100.
 
     Returns:
         ``(H, W, 3)``, float32 sRGB in [0, 1].
@@ -55,6 +55,8 @@ def camera_jpeg(
     require_span("sigma", sigma, least=0, exclusive=True)
     require_span("enlarge", enlarge, least=1)
     require_span("quality", quality, least=1, most=100)
+    require_span("untouched", (untouched, untouched), least=0, most=1)
+    require_span("jpeg", (jpeg, jpeg), least=0, most=1)
     noisy: Array = clean
     if rng.random() >= untouched:
         noise = _enlarged_noise(clean, float(rng.uniform(*enlarge)), rng)

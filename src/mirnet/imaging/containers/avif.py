@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers import cicp
-from mirnet.imaging.containers.contents import Contents, Part, UnusableError
+from mirnet.imaging.containers.contents import MOST_BYTES, Contents, Part, UnusableError
 from mirnet.imaging.metadata import Metadata
 
 HEVC = (b"hvc1", b"hev1")
+HEIC = "is HEIC, which mirnet can't read; save it as TIFF or PNG first"
 XMP_TYPE = b"application/rdf+xml"
 HIDDEN = b"mrnt"
-"""An item type that no decoder knows, in place of Exif."""
+"""An item type that no decoder knows, in place of those of metadata."""
 LOSSLESS_MATRICES = (0, 16, 17)
 """Identity and YCgCo-R: who keeps RGB as it is wants no loss."""
 MOST_BOXES = 4096
-MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +67,23 @@ def inspect(data: Buffer) -> Contents:
     _check_brands(data)
     try:
         meta = read_meta(data)
+        profile, numbers = _colour(data, meta)
     except (struct.error, IndexError, ValueError) as error:
         raise UnusableError("is truncated or damaged in its header; get a fresh copy") from error
-    primary = meta.items.get(meta.primary)
-    if primary is None or primary.kind not in (b"av01", b"grid"):
-        _refuse_other(primary)
-    block = _item(data, meta, b"Exif")
-    if block is not None:
+    _require_av1(meta.items.get(meta.primary))
+    if profile is None and numbers:
+        profile = cicp.profile(numbers[0], numbers[1])
+    block, packet = _item(data, meta, b"Exif"), _item(data, meta, b"mime", XMP_TYPE)
+    if block:
         # Four bytes say how much stands before the block.
-        block = block[4 + int.from_bytes(block[:4], "big") :].removeprefix(exif.PREFIX) or None
-    profile, is_lossless = _colour(data, meta)
+        block = block[4 + int.from_bytes(block[:4], "big") :].removeprefix(exif.PREFIX)
+    damaged = [name for name, content in (("EXIF", block), ("XMP", packet)) if content == b""]
     return Contents(
-        parts=_without_exif(data, meta),
-        metadata=Metadata(
-            exif=block,
-            xmp=_item(data, meta, b"mime", XMP_TYPE),
-            icc=profile,
-            resolution=exif.resolution(block),
-        ),
-        is_lossless=is_lossless,
+        parts=_without_metadata(data, meta),
+        metadata=Metadata(exif=block or None, xmp=packet or None, icc=profile),
+        is_lossless=bool(numbers and numbers[2] in LOSSLESS_MATRICES),
         is_premultiplied=meta.is_premultiplied,
+        notes=tuple(f"damaged metadata was left out ({name})" for name in damaged),
     )
 
 
@@ -114,16 +111,20 @@ def _check_brands(data: Buffer) -> None:
     if brands[:4] == b"avis":
         raise UnusableError("is animated; extract the frame that you want")
     if b"avif" not in brands and any(each in brands for each in (b"heic", b"heix", b"hevc")):
-        _refuse_other(None)
+        raise UnusableError(HEIC)
 
 
-def _refuse_other(primary: Item | None) -> None:
-    if primary is None or primary.kind in HEVC:
-        raise UnusableError("is HEIC, which mirnet can't read; save it as TIFF or PNG first")
-    raise UnusableError(
-        f"holds a picture of kind {ascii(primary.kind)[2:-1]}, which mirnet can't read; save it as "
-        "TIFF or PNG first"
-    )
+def _require_av1(primary: Item | None) -> None:
+    """Refuse a primary picture of another kind."""
+    if primary is None:
+        raise UnusableError("is damaged: it names no picture; get a fresh copy")
+    if primary.kind in HEVC:
+        raise UnusableError(HEIC)
+    if primary.kind not in (b"av01", b"grid"):
+        raise UnusableError(
+            f"holds a picture of kind {ascii(primary.kind)[2:-1]}, which mirnet can't read; save "
+            "it as TIFF or PNG first"
+        )
 
 
 def read_meta(data: Buffer) -> Meta:
@@ -220,19 +221,20 @@ def _associations(content: bytes, wanted: int) -> list[int]:
 
 
 def _item(data: Buffer, meta: Meta, kind: bytes, content_type: bytes = b"") -> bytes | None:
-    """The content of the first item of this kind; None if there is none or it is damaged."""
+    """The content of the first item of this kind; None if there is none, b"" if it is damaged."""
     for number, item in meta.items.items():
         if item.kind == kind and item.content_type.startswith(content_type):
             extents = meta.extents.get(number, [])
-            # The last extent may have length 0: up to the end of the file.
+            if sum(size for _, size in extents) > MOST_BYTES:
+                return b""
             pieces = [data[at : at + size] for at, size in extents]
-            if sum(size for _, size in extents) <= MOST_BYTES and all(pieces):
-                return b"".join(pieces)
+            is_whole = all(len(p) == size for p, (_, size) in zip(pieces, extents, strict=True))
+            return b"".join(pieces) if is_whole else b""
     return None
 
 
-def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, bool]:
-    """The profile of the primary picture, and whether it was stored without loss."""
+def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, tuple[int, ...] | None]:
+    """The profile of the primary picture, and its numbers: primaries, transfer and matrix."""
     profile, numbers = None, None
     for index in meta.used:
         box = meta.properties[index - 1] if 0 < index <= len(meta.properties) else None
@@ -243,20 +245,15 @@ def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, bool]:
             profile = content[4:]
         elif content[:4] == b"nclx":
             numbers = struct.unpack_from(">HHH", content, 4)
-    if numbers is None:
-        return profile, False
-    is_lossless = numbers[2] in LOSSLESS_MATRICES
-    if profile is None:
-        profile = cicp.profile(numbers[0], numbers[1])
-    return profile, is_lossless
+    return profile, numbers
 
 
-def _without_exif(data: Buffer, meta: Meta) -> tuple[Part, ...]:
-    """The file with its EXIF items renamed, so that all places stay true."""
+def _without_metadata(data: Buffer, meta: Meta) -> tuple[Part, ...]:
+    """The file with its EXIF and XMP renamed, so that all places stay true."""
     parts: list[Part] = []
     at = 0
     for item in sorted(meta.items.values(), key=lambda item: item.at):
-        if item.kind == b"Exif":
+        if item.kind in (b"Exif", b"mime"):
             parts += [(at, item.at), HIDDEN]
             at = item.at + 4
     return (*parts, (at, len(data)))

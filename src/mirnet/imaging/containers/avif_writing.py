@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from mirnet.imaging.containers.avif import XMP_TYPE, Box, boxes, read_meta
+from mirnet.imaging.containers.contents import unheld, with_resolution
 from mirnet.imaging.metadata import Metadata
 
 
@@ -16,10 +17,10 @@ def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
     appended; the tables in the ``meta`` box are written anew, and the places of what stands after
     it are moved by as much as it has grown.
     """
-    notes = tuple(f"{name} can't be held by AVIF; left out" for name in _unheld(metadata))
+    notes, block = unheld(metadata, "AVIF"), with_resolution(metadata)
     added: list[tuple[bytes, bytes]] = []
-    if metadata.exif:
-        added.append((b"Exif\0", bytes(4) + metadata.exif))
+    if block:
+        added.append((b"Exif\0", bytes(4) + block))
     if metadata.xmp:
         added.append((b"mime\0" + XMP_TYPE + b"\0", metadata.xmp))
     if not added:
@@ -28,6 +29,8 @@ def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
     parts = list(boxes(bare, meta.start + 4, meta.end))
     by_kind = {box.kind: bare[box.start : box.end] for box in parts}
     known = read_meta(bare)
+    if any(at < meta.end for extents in known.extents.values() for at, _ in extents):
+        raise ValueError("content inside the meta box, where the encoder puts none")
     first = max(known.items) + 1
     numbers = range(first, first + len(added))
     growth = 0
@@ -51,13 +54,6 @@ def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
         growth = len(rebuilt) - (meta.end - meta.start + 8)
     data = _box(b"mdat", b"".join(content for _, content in added))
     return bare[: meta.start - 8] + rebuilt + _closed(bare, meta) + data, notes
-
-
-def _unheld(metadata: Metadata) -> Iterator[str]:
-    if metadata.iptc:
-        yield "IPTC"
-    for keyword, _ in metadata.texts:
-        yield f"the text {keyword}"
 
 
 def _closed(bare: bytes, meta: Box) -> bytes:

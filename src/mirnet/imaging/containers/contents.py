@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
+from mirnet.imaging.directories import Directory
 from mirnet.imaging.metadata import Metadata
 
 
 class UnusableError(Exception):
     """A photo can't be used faithfully; the message is a clause that goes on from its path."""
 
+
+MOST_BYTES = 16 << 20
+"""Of metadata in one file that are read, unpacked."""
 
 Part = bytes | tuple[int, int]
 """A piece of a file: bytes as they are, or from where to where they stand in the file."""
@@ -28,6 +33,7 @@ class Contents:
         is_lossless: whether a format that can be lossy was written without loss.
         is_premultiplied: whether the colours are multiplied with alpha.
         damage: what tells that pixels are missing; None if nothing here does.
+        head: a whole file in itself that tells size and kind, and no pixels; None if there is none.
         notes: what was left out because it is damaged or has lost its meaning.
     """
 
@@ -37,6 +43,7 @@ class Contents:
     is_lossless: bool = False
     is_premultiplied: bool = False
     damage: str | None = None
+    head: bytes | None = None
     notes: tuple[str, ...] = ()
 
     def bare(self, data: Buffer, most: int | None = None) -> bytes:
@@ -52,6 +59,21 @@ class Contents:
             pieces.append(piece)
             room -= len(piece)
         return b"".join(pieces)
+
+
+def unheld(metadata: Metadata, name: str) -> tuple[str, ...]:
+    """What a format without room for IPTC and texts can't hold, a sentence each."""
+    lost = ["IPTC"] if metadata.iptc else []
+    lost += [f"the text {keyword}" for keyword, _ in metadata.texts]
+    return tuple(f"{each} can't be held by {name}; left out" for each in lost)
+
+
+def with_resolution(metadata: Metadata) -> bytes | None:
+    """The EXIF for a format that has no other place for the resolution."""
+    fields = exif.resolution_fields(metadata.resolution)
+    if metadata.exif is None and fields:
+        return exif.from_directory(Directory(fields))
+    return metadata.exif
 
 
 def _size(part: Part) -> int:

@@ -21,9 +21,11 @@ XMP = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 ICC = b"ICC_PROFILE\0"
 JFIF = b"JFIF\0"
+MULTI_PICTURE = b"MPF\0"
 MOST_SEGMENT = 65533
 """Bytes of a segment's content."""
 MOST_SEGMENTS = 4096
+ICC_PIECE = MOST_SEGMENT - len(ICC) - 2
 PER_MILLIMETRE = {1: 1 / 25.4, 2: 1 / 10}
 
 
@@ -42,21 +44,24 @@ def inspect(data: Buffer) -> Contents:
             parts.append((start - 4, end))
     jfif = next((content for content in found[APP0] if content.startswith(JFIF)), None)
     if jfif is not None:
-        parts.insert(1, _segment(APP0, jfif))
+        # Anew: an odd version would be a warning, and hide those that tell of damage.
+        parts.insert(1, _jfif(None))
     block = _first(found[APP1], exif.PREFIX)
     packet, notes = _xmp(found[APP1])
     profile, missing = _icc(found[APP2])
     photoshop = b"".join(
         content.removeprefix(PHOTOSHOP) for content in found[APP13] if content.startswith(PHOTOSHOP)
     )
-    comments = tuple(("Comment", text.decode("utf-8", "replace")) for text in found[COMMENT])
+    comments = tuple(("Comment", _text(each)) for each in found[COMMENT])
+    if any(each.startswith(MULTI_PICTURE) for each in found[APP2]):
+        notes += ("previews behind the photo (MPF) were left out",)
     metadata = Metadata(
         exif=block,
         xmp=packet,
         icc=profile,
         iptc=iptc_from_photoshop(photoshop),
         resolution=_density(jfif),
-        texts=comments[:1],
+        texts=comments,
     )
     return Contents(
         parts=tuple(parts),
@@ -88,7 +93,11 @@ def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
         elif content:
             segments.append(_segment(marker, content))
     segments += _xmp_segments(metadata.xmp or b"")
-    segments += _icc_segments(metadata.icc or b"")
+    profile = metadata.icc or b""
+    if len(profile) > 255 * ICC_PIECE:
+        unheld.append("a colour profile of more than 16 MB")
+    else:
+        segments += _icc_segments(profile)
     notes = tuple(f"{name} can't be held by JPEG; left out" for name in unheld)
     return b"".join([b"\xff\xd8", *segments, *kept]), notes
 
@@ -113,6 +122,14 @@ def _segments(data: Buffer) -> Iterator[tuple[int, int, int]]:
             return
         at += 2 + size
     raise UnusableError("is truncated or damaged: no picture follows its header; get a fresh copy")
+
+
+def _text(comment: bytes) -> str:
+    """A comment; the standard names no encoding."""
+    try:
+        return comment.decode("utf-8")
+    except UnicodeDecodeError:
+        return comment.decode("latin-1")
 
 
 def _require_usual(marker: int, precision: bytes) -> None:
@@ -142,7 +159,7 @@ def _xmp(contents: list[bytes]) -> tuple[bytes | None, tuple[str, ...]]:
         return packet, ()
     whole = xmp.joined(packet, b"".join(pieces[at] for at in sorted(pieces)))
     if whole is None:
-        return packet, ("damaged metadata was left out (extended XMP)",)
+        return packet, ("extended XMP that is damaged or too large was left out",)
     return whole, ()
 
 
@@ -193,8 +210,7 @@ def _xmp_segments(packet: bytes) -> Iterator[bytes]:
 
 
 def _icc_segments(profile: bytes) -> Iterator[bytes]:
-    step = MOST_SEGMENT - len(ICC) - 2
-    pieces = [profile[at : at + step] for at in range(0, len(profile), step)]
+    pieces = [profile[at : at + ICC_PIECE] for at in range(0, len(profile), ICC_PIECE)]
     for number, piece in enumerate(pieces, 1):
         yield _segment(APP2, ICC + bytes([number, len(pieces)]) + piece)
 

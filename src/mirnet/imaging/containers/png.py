@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mirnet.imaging import exif, icc
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers import cicp
-from mirnet.imaging.containers.contents import Contents, Part, UnusableError
+from mirnet.imaging.containers.contents import MOST_BYTES, Contents, Part, UnusableError
 from mirnet.imaging.metadata import PHOTOSHOP, Metadata, iptc_from_photoshop, iptc_to_photoshop
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,10 +21,11 @@ TEXT = (b"tEXt", b"zTXt", b"iTXt")
 XMP_KEYWORD = "XML:com.adobe.xmp"
 RAW_PROFILE = "Raw profile type "
 """ImageMagick's keywords for blocks that PNG had no chunk for: hexadecimal, after two lines."""
+RAW_PROFILES = ("exif", "APP1", "iptc", "8bim", "xmp", "icc", "icm")
 
 MOST_CHUNKS = 1 << 20
-MOST_BYTES = 16 << 20
-"""Of a chunk beside the pixels, compressed or not."""
+LONG_TEXT = 1024
+"""Bytes from which on a text is compressed."""
 
 
 @dataclass(slots=True)
@@ -33,6 +34,8 @@ class _Found:
     chunks: dict[bytes, bytes] = field(default_factory=dict)
     texts: list[tuple[str, str]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    room: int = MOST_BYTES
+    """Bytes of metadata that may still come, unpacked."""
 
 
 def inspect(data: Buffer) -> Contents:
@@ -45,18 +48,24 @@ def inspect(data: Buffer) -> Contents:
             found.parts.append((start - 8, start + size + 4))
         elif kind in (*COLOUR, *TEXT, b"eXIf", b"pHYs"):
             _take(found, kind, data, start, size)
-    blocks = {keyword: text for keyword, text in found.texts if _is_block(keyword)}
+    blocks = dict(reversed(found.texts))  # the first of a keyword counts
     xmp = blocks.get(XMP_KEYWORD)
-    raw = {name: _raw_profile(blocks.get(RAW_PROFILE + name)) for name in ("exif", "iptc", "xmp")}
+    raw = {name: _raw_profile(blocks.get(RAW_PROFILE + name)) for name in RAW_PROFILES}
+    app1 = raw["APP1"] or b""
     block = found.chunks.get(b"eXIf") or raw["exif"]
+    if block is None and app1.startswith(exif.PREFIX):
+        block = app1
     block = block and block.removeprefix(exif.PREFIX)
+    if b"iCCP" not in found.chunks and (profile := raw["icc"] or raw["icm"]):
+        found.chunks[b"iCCP"] = b"icc\0\0" + zlib.compress(profile)
+    known = {XMP_KEYWORD, *(RAW_PROFILE + name for name in RAW_PROFILES if raw[name])}
     metadata = Metadata(
         exif=block,
         xmp=xmp.encode() if xmp else raw["xmp"],
         icc=_profile(found, is_grey=_is_grey(data)),
-        iptc=raw["iptc"] and iptc_from_photoshop(raw["iptc"]),
+        iptc=iptc_from_photoshop(raw["iptc"] or raw["8bim"] or b""),
         resolution=_resolution(found.chunks.get(b"pHYs")),
-        texts=tuple(each for each in found.texts if not _is_block(each[0])),
+        texts=tuple(each for each in found.texts if each[0] not in known),
     )
     _require_enough(data, found.parts)
     left_out = ", ".join(dict.fromkeys(found.damaged))
@@ -110,21 +119,23 @@ def _chunks(data: Buffer) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _take(found: _Found, kind: bytes, data: Buffer, start: int, size: int) -> None:
-    """Note the content of a chunk; the first of its kind counts."""
-    content = data[start : start + min(size, MOST_BYTES + 1)]
+    """Note the content of a chunk: of texts all, of others the first of its kind."""
+    content = data[start : start + min(size, found.room + 1)]
     checksum = data[start + size : start + size + 4]
-    sound = size <= MOST_BYTES and checksum == struct.pack(">L", zlib.crc32(kind + content))
-    if sound and kind in TEXT:
-        text = _text(kind, content)
-        sound = text is not None
-        found.texts += [text] if text else []
-    elif sound:
+    if size > found.room or checksum != struct.pack(">L", zlib.crc32(kind + content)):
+        found.damaged.append(kind.decode("ascii"))
+        return
+    found.room -= size
+    if kind not in TEXT:
         found.chunks.setdefault(kind, content)
-    if not sound:
+    elif text := _text(kind, content, found.room):
+        found.room -= len(text[1])
+        found.texts.append(text)
+    else:
         found.damaged.append(kind.decode("ascii"))
 
 
-def _text(kind: bytes, content: bytes) -> tuple[str, str] | None:
+def _text(kind: bytes, content: bytes, most: int) -> tuple[str, str] | None:
     """Keyword and text of a chunk; None if it is damaged or too large."""
     keyword, _, rest = content.partition(b"\0")
     encoding, is_compressed = "latin-1", kind == b"zTXt"
@@ -134,25 +145,21 @@ def _text(kind: bytes, content: bytes) -> tuple[str, str] | None:
         is_compressed, rest, encoding = rest[:1] == b"\1", rest[2:], "utf-8"
         for _ in ("language", "translated keyword"):
             rest = rest.partition(b"\0")[2]
-    text = _inflated(rest) if is_compressed else rest
+    text = _inflated(rest, most) if is_compressed else rest
     try:
         return None if text is None else (keyword.decode("latin-1"), text.decode(encoding))
     except UnicodeDecodeError:
         return None
 
 
-def _inflated(compressed: bytes) -> bytes | None:
+def _inflated(compressed: bytes, most: int) -> bytes | None:
+    """What was compressed; None if it is damaged, or more than ``most`` bytes."""
     inflater = zlib.decompressobj()
     try:
-        inflated = inflater.decompress(compressed, MOST_BYTES)
+        inflated = inflater.decompress(compressed, most + 1)
     except zlib.error:
         return None
-    return inflated if inflater.eof else None
-
-
-def _is_block(keyword: str) -> bool:
-    """Whether a text is metadata that has a place of its own."""
-    return keyword == XMP_KEYWORD or keyword.startswith(RAW_PROFILE)
+    return inflated if inflater.eof and len(inflated) <= most else None
 
 
 def _raw_profile(text: str | None) -> bytes | None:
@@ -171,9 +178,14 @@ def _profile(found: _Found, *, is_grey: bool) -> bytes | None:
     """The colours, by the first of cICP, iCCP, sRGB, and gAMA with cHRM, as PNG has it."""
     chunks = found.chunks
     if len(named := chunks.get(b"cICP", b"")) == 4:
+        if named[2] != 0 or named[3] != 1:
+            raise UnusableError(
+                "holds colours of a narrow range or another matrix (cICP), which mirnet doesn't "
+                "know; convert it to sRGB first"
+            )
         return cicp.profile(named[0], named[1], is_grey=is_grey)
     if b"iCCP" in chunks:
-        profile = _inflated(chunks[b"iCCP"].partition(b"\0")[2][1:])
+        profile = _inflated(chunks[b"iCCP"].partition(b"\0")[2][1:], MOST_BYTES)
         if profile is None:
             found.damaged.append("iCCP")
         return profile
@@ -231,11 +243,18 @@ def _metadata_chunks(metadata: Metadata) -> Iterator[bytes]:
         content = (RAW_PROFILE + "iptc").encode() + b"\0\0" + zlib.compress(lines.encode())
         yield _chunk(b"zTXt", content)
     for keyword, text in metadata.texts:
-        try:
-            yield _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
-        except UnicodeEncodeError:
-            name = keyword.encode("latin-1", "replace")
-            yield _chunk(b"iTXt", name + bytes(5) + text.encode())
+        yield _text_chunk(keyword.encode("latin-1", "replace"), text)
+
+
+def _text_chunk(keyword: bytes, text: str) -> bytes:
+    is_latin = all(ord(letter) < 256 for letter in text)
+    content = text.encode("latin-1" if is_latin else "utf-8")
+    if len(content) > LONG_TEXT:
+        flags = b"\0\0" if is_latin else b"\0\1\0\0\0"
+        kind, content = b"zTXt" if is_latin else b"iTXt", flags + zlib.compress(content)
+    else:
+        kind, content = (b"tEXt", b"\0" + content) if is_latin else (b"iTXt", bytes(5) + content)
+    return _chunk(kind, keyword + content)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

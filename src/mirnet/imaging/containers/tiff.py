@@ -7,20 +7,19 @@ import struct
 from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers.contents import Contents, Part, UnusableError
-from mirnet.imaging.directories import UNDEFINED, Directory, Field, Layout, Reader, serialize
+from mirnet.imaging.directories import LONG, UNDEFINED, Directory, Field, Layout, Reader, serialize
 from mirnet.imaging.metadata import Metadata, iptc_from_photoshop
 
-SUBFILE, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 254, 259, 262, 274, 277
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+SUBFILE, COMPRESSION, PHOTOMETRIC, SAMPLES = 254, 259, 262, 277
 SUBDIRECTORIES, EXTRA_SAMPLES, XMP, IPTC, PHOTOSHOP = 330, 338, 700, 33723, 34377
 ICC, LAYERS, DNG_VERSION = 34675, 37724, 50706
 
 PIXELS = frozenset((
     *range(254, 270), *range(273, 285), *range(288, 298), 317, *range(320, 348), *range(512, 533),
     559,
-)) - {269, 285, 286, 287, ORIENTATION, SUBDIRECTORIES}  # fmt: skip
+)) - {269, 285, 286, 287, exif.ORIENTATION, SUBDIRECTORIES}  # fmt: skip
 """Fields that say how the file stores its pixels."""
-STRUCTURE = PIXELS | {ORIENTATION, SUBDIRECTORIES, XMP, IPTC, PHOTOSHOP, ICC, LAYERS}
+STRUCTURE = PIXELS | {exif.ORIENTATION, SUBDIRECTORIES, XMP, IPTC, PHOTOSHOP, ICC, LAYERS}
 """These, and fields that have a place of their own in `Metadata`; all others describe the photo."""
 
 UNREADABLE = {
@@ -33,6 +32,7 @@ PLACES = (("strips", 273, 279), ("tiles", 324, 325))
 COLOUR_FILTER_ARRAY, LINEAR_RAW = 32803, 34892
 REDUCED = 1
 ASSOCIATED, UNASSOCIATED = 1, 2
+BIG_TYPES = (16, 17, 18)
 MOST_FIELD = 1 << 20
 """Bytes of a private field that is carried; larger ones hold pictures and layers."""
 
@@ -40,17 +40,19 @@ MOST_FIELD = 1 << 20
 def inspect(data: Buffer) -> Contents:
     """What a TIFF file holds. Raises UnusableError for RAW, and for what no decoder here reads."""
     try:
-        reader = Reader(data)
+        reader = Reader(data, most=MOST_FIELD, unlimited=PIXELS | {XMP, IPTC, PHOTOSHOP, ICC})
         main = reader.main()
-        pages = sum(not _number(page, SUBFILE, 0) & REDUCED for page in reader.following())
+        pages = Reader(data, only=frozenset({SUBFILE}))
+        pages.main()
+        is_one = all(_number(page, SUBFILE, 0) & REDUCED for page in pages.following())
     except ValueError as error:
         raise UnusableError(f"is truncated or damaged ({error}); get a fresh copy") from error
     if _is_raw(data, main):
         raise UnusableError(
             "is a RAW photo; develop it to a 16-bit TIFF first (with darktable or RawTherapee, say)"
         )
-    if pages:
-        raise UnusableError(f"holds {pages + 1} pages or frames; extract the one that you want")
+    if not is_one:
+        raise UnusableError("holds several pages; extract the one that you want")
     if lost := PIXELS.intersection(reader.faults):
         raise UnusableError(f"is truncated or damaged (tag {min(lost)}); get a fresh copy")
     compression = _number(main, COMPRESSION, 1)
@@ -60,22 +62,22 @@ def inspect(data: Buffer) -> Contents:
             "deflate or LZW"
         )
     _require_known_samples(main)
-    large = [tag for tag, entry in _described(main).items() if len(entry.value) > MOST_FIELD]
-    block = _exif(main, without=large)
+    block, unfit = _exif(main)
     photoshop = _bytes(main, PHOTOSHOP)
     metadata = Metadata(
         exif=block,
         xmp=_bytes(main, XMP),
         icc=_bytes(main, ICC),
         iptc=_bytes(main, IPTC) or (iptc_from_photoshop(photoshop) if photoshop else None),
-        resolution=_resolution(main),
+        resolution=exif.resolution(main),
     )
     return Contents(
         parts=_bare(data, main, reader.layout),
+        head=_head(data, main, reader.layout),
         metadata=metadata,
-        orientation=exif.known_orientation(_number(main, ORIENTATION, 1)),
+        orientation=exif.known_orientation(_number(main, exif.ORIENTATION, 1)),
         damage=_missing(main, len(data)),
-        notes=_notes(main, reader.faults, large),
+        notes=_notes(main, [*reader.faults, *unfit], reader.large),
     )
 
 
@@ -88,16 +90,11 @@ def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
     """
     reader = Reader(bare)
     main, layout = reader.main(), reader.layout
-    for tag in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT):
+    for tag in (exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT):
         main.fields.pop(tag, None)  # the encoder invents one
-    notes = [f"the text {keyword} can't be held by TIFF; left out" for keyword, _ in metadata.texts]
-    added = Directory()
-    if metadata.exif:
-        try:
-            added = Reader(metadata.exif).main()
-        except ValueError:
-            notes.append("damaged metadata was left out (EXIF)")
-    fields = _described(added) | main.fields | _resolution_fields(metadata.resolution)
+    notes = [f"the text {name} can't be held by TIFF; left out" for name, _ in metadata.texts]
+    added = exif.main_directory(metadata.exif)
+    fields = _described(added) | main.fields | exif.resolution_fields(metadata.resolution)
     for tag, content in ((XMP, metadata.xmp), (IPTC, metadata.iptc), (ICC, metadata.icc)):
         if content:
             fields[tag] = Field(UNDEFINED, len(content), content)
@@ -116,10 +113,20 @@ def _bare(data: Buffer, main: Directory, layout: Layout) -> tuple[Part, ...]:
     So decoders don't stumble over fields that they don't know, or that are out of order.
     """
     start = len(data) + len(data) % 2
+    if start >= 1 << 32 and not layout.is_big:
+        raise UnusableError("is larger than TIFF allows; save it as BigTIFF")
     fields = {tag: entry for tag, entry in main.fields.items() if tag in PIXELS}
     head = data[0 : layout.start] + struct.pack(layout.offset, start)
     padding = bytes(start - len(data))
     return head, (len(head), len(data)), padding, serialize(Directory(fields), start, layout)
+
+
+def _head(data: Buffer, main: Directory, layout: Layout) -> bytes:
+    """The header and the new main directory alone."""
+    start = layout.start + struct.calcsize(layout.offset)
+    fields = {tag: entry for tag, entry in main.fields.items() if tag in PIXELS}
+    head = data[0 : layout.start] + struct.pack(layout.offset, start)
+    return head + serialize(Directory(fields), start, layout)
 
 
 def _missing(main: Directory, size: int) -> str | None:
@@ -137,12 +144,31 @@ def _described(directory: Directory) -> dict[int, Field]:
     return {tag: entry for tag, entry in directory.fields.items() if tag not in STRUCTURE}
 
 
-def _exif(main: Directory, *, without: list[int]) -> bytes | None:
-    """The fields that describe the photo, as an EXIF block of their own."""
-    fields = {tag: entry for tag, entry in _described(main).items() if tag not in without}
-    if not fields and not main.children:
-        return None
-    return exif.from_directory(Directory(fields, main.children))
+def _exif(main: Directory) -> tuple[bytes | None, list[int]]:
+    """The fields that describe the photo as an EXIF block of their own, and those it can't hold."""
+    fields, unfit = _narrowed(_described(main))
+    children = {}
+    for tag, child in main.children.items():
+        inner, more = _narrowed(child.fields)
+        children[tag] = Directory(inner, child.children)
+        unfit += more
+    if not fields and not children:
+        return None, unfit
+    return exif.from_directory(Directory(fields, children)), unfit
+
+
+def _narrowed(fields: dict[int, Field]) -> tuple[dict[int, Field], list[int]]:
+    """Fields without BigTIFF's types of eight bytes, which EXIF doesn't have; and what is lost."""
+    narrow, unfit = {}, []
+    for tag, entry in fields.items():
+        if entry.kind not in BIG_TYPES:
+            narrow[tag] = entry
+        elif all(number < 1 << 32 for number in entry.numbers()):
+            value = struct.pack(f"<{entry.count}L", *entry.numbers())
+            narrow[tag] = Field(LONG, entry.count, value)
+        else:
+            unfit.append(tag)
+    return narrow, unfit
 
 
 def _is_raw(data: Buffer, main: Directory) -> bool:
@@ -180,32 +206,14 @@ def _bytes(directory: Directory, tag: int) -> bytes | None:
     return entry.value if entry else None
 
 
-def _resolution(main: Directory) -> tuple[float, float] | None:
-    block = exif.from_directory(
-        Directory({tag: main.fields[tag] for tag in main.fields if tag in STRUCTURE - {XMP, ICC}})
-    )
-    return exif.resolution(block)
-
-
-def _resolution_fields(resolution: tuple[float, float] | None) -> dict[int, Field]:
-    if resolution is None:
-        return {}
-    across, down = (
-        Field(5, 1, struct.pack("<LL", min(round(value * 25.4 * 1000), 2**32 - 1), 1000))
-        for value in resolution
-    )
-    inch = Field(3, 1, struct.pack("<H", 2))
-    return {X_RESOLUTION: across, Y_RESOLUTION: down, RESOLUTION_UNIT: inch}
-
-
-def _notes(main: Directory, faults: list[int], large: list[int]) -> tuple[str, ...]:
+def _notes(main: Directory, faults: list[int], large: dict[int, int]) -> tuple[str, ...]:
     notes = []
     if faults:
         tags = ", ".join(f"tag {tag}" for tag in dict.fromkeys(faults))
         notes.append(f"damaged metadata was left out ({tags})")
-    if large:
-        sizes = ", ".join(f"tag {tag}: {len(main.fields[tag].value) >> 20} MiB" for tag in large)
+    if private := {tag: size for tag, size in large.items() if tag not in STRUCTURE}:
+        sizes = ", ".join(f"tag {tag}: {size >> 20} MiB" for tag, size in private.items())
         notes.append(f"private fields of more than 1 MiB were left out ({sizes})")
-    if LAYERS in main.fields:
+    if LAYERS in main.fields or LAYERS in large:
         notes.append("Photoshop's layers were left out")
     return tuple(notes)

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers.contents import Contents, Part, UnusableError
+from mirnet.imaging.containers.contents import (
+    MOST_BYTES,
+    Contents,
+    Part,
+    UnusableError,
+    unheld,
+    with_resolution,
+)
 from mirnet.imaging.metadata import Metadata
 
 EXTENDED, LOSSY, LOSSLESS, ANIMATION = b"VP8X", b"VP8 ", b"VP8L", b"ANIM"
@@ -15,7 +22,6 @@ ICC, EXIF, XMP = b"ICCP", b"EXIF", b"XMP "
 # Flags of the extended header.
 HAS_ICC, HAS_ALPHA, HAS_EXIF, HAS_XMP = 0x20, 0x10, 0x08, 0x04
 MOST_CHUNKS = 1024
-MOST_BYTES = 16 << 20
 
 
 def inspect(data: Buffer) -> Contents:
@@ -32,7 +38,7 @@ def inspect(data: Buffer) -> Contents:
             if size <= MOST_BYTES and start + size <= len(data):
                 found.setdefault(kind, data[start : start + size])
             else:
-                notes = (f"damaged metadata was left out ({kind.decode().strip()})",)
+                notes += (f"damaged metadata was left out ({kind.decode().strip()})",)
         elif kind == EXTENDED:
             flags = data[start : start + 1] or b"\0"
             cleared = bytes([flags[0] & ~(HAS_ICC | HAS_EXIF | HAS_XMP)])
@@ -54,20 +60,21 @@ def inspect(data: Buffer) -> Contents:
 
 def dress(bare: bytes, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
     """A WebP file with this metadata, and what it can't hold."""
-    notes = [f"{name} can't be held by WebP; left out" for name in _unheld(metadata)]
-    added = {ICC: metadata.icc, EXIF: metadata.exif, XMP: metadata.xmp}
+    notes = unheld(metadata, "WebP")
+    block = with_resolution(metadata)
+    added = {ICC: metadata.icc, EXIF: block, XMP: metadata.xmp}
     if not any(added.values()):
-        return bare, tuple(notes)
+        return bare, notes
     image = {kind: bare[at : at + size] for kind, at, size in _chunks(bare)}
-    flags = HAS_ICC * bool(metadata.icc) + HAS_EXIF * bool(metadata.exif)
+    flags = HAS_ICC * bool(metadata.icc) + HAS_EXIF * bool(block)
     flags += HAS_XMP * bool(metadata.xmp)
     pixels = [kind for kind in (b"ALPH", LOSSY, LOSSLESS) if kind in image]
     extended = image.get(EXTENDED) or _extended(image)
     head = bytes([extended[0] | flags]) + extended[1:]
     order = [(EXTENDED, head), (ICC, metadata.icc), *((kind, image[kind]) for kind in pixels)]
-    order += [(EXIF, metadata.exif), (XMP, metadata.xmp)]
+    order += [(EXIF, block), (XMP, metadata.xmp)]
     body = b"WEBP" + b"".join(_chunk(kind, content) for kind, content in order if content)
-    return b"RIFF" + struct.pack("<L", len(body)) + body, tuple(notes)
+    return b"RIFF" + struct.pack("<L", len(body)) + body, notes
 
 
 def _chunks(data: Buffer) -> Iterator[tuple[bytes, int, int]]:
@@ -98,13 +105,6 @@ def _extended(image: dict[bytes, bytes]) -> bytes:
         width, height, alpha = width - 1, height - 1, 0
     sizes = width.to_bytes(3, "little") + height.to_bytes(3, "little")
     return bytes([HAS_ALPHA * alpha, 0, 0, 0]) + sizes
-
-
-def _unheld(metadata: Metadata) -> Iterator[str]:
-    if metadata.iptc:
-        yield "IPTC"
-    for keyword, _ in metadata.texts:
-        yield f"the text {keyword}"
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
