@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from mirnet.data.loader import SampleRequest, Source, TrainingSamples, make_loader
 from mirnet.data.manifest import scan_clean, scan_pairs
+from mirnet.errors import DataError
 from mirnet.imaging.io import read_photo
 from tests.data.conftest import MakePairs
 
@@ -111,3 +113,20 @@ def test_clean_pictures_are_degraded(make_pairs: MakePairs, tmp_path: Path) -> N
     view, target = samples[SampleRequest(0, 16)]
     assert find(target, read_photo(clean[0].target).pixels)
     assert 0 < float((view - target).abs().mean()) < 0.5
+
+
+def test_a_picture_that_can_t_be_read_does_not_end_the_run(
+    make_pairs: MakePairs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_pairs("a", "b", "c")
+    samples = samples_of(Source(pairs=scan_pairs(folder), weight=1), cache=tmp_path / "cache")
+    broken = next((folder / "target").glob("b.*"))
+    broken.write_bytes(broken.read_bytes()[:50])
+    assert len(drawn(samples)) == len(REQUESTS)
+    assert [record.message.count(str(broken)) for record in caplog.records] == [1]
+    for path in (folder / "target").iterdir():
+        path.unlink()
+    shutil.rmtree(tmp_path / "cache")
+    gone = samples_of(Source(pairs=samples.sources[0].pairs, weight=1), cache=tmp_path / "other")
+    with pytest.raises(DataError, match="8 pictures in a row can't be read"):
+        drawn(gone)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mirnet.training.log import Clock, RunLog
+from mirnet.training.log import Clock, Interval, RunLog
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
@@ -57,3 +57,21 @@ def test_the_clock_tells_waiting_from_working() -> None:
     assert math.isclose(rates["images_per_s"] * rates["step_s"], 4)
     assert 0.5 < rates["data_wait_share"] <= 1
     assert clock.rates(1, batch_size=4)["data_wait_share"] == 0
+
+
+def test_a_skipped_step_is_counted_and_spoils_no_mean() -> None:
+    interval = Interval()
+    interval.add(0.5, 2.0)
+    interval.add(math.nan, None)
+    interval.add(0.25, 4.0)
+    assert interval.numbers() == {"loss": 0.375, "gradient_norm": 3.0, "skipped": 1}
+    empty = Interval()
+    empty.add(math.nan, None)
+    assert math.isnan(empty.numbers()["loss"])
+
+
+def test_what_is_done_between_steps_is_no_part_of_them() -> None:
+    clock = Clock()
+    with clock.stopped():
+        time.sleep(0.2)
+    assert clock.rates(1, 1)["step_s"] < 0.1

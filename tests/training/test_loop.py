@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,8 @@ from torch import Tensor
 from mirnet.checkpoints.store import read_checkpoint
 from mirnet.errors import CheckpointError, DataError, NonFiniteError, RecipeError
 from mirnet.evaluation.evaluate import evaluate_folder
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.batches import training_batches
@@ -27,6 +32,7 @@ from mirnet.training.recipe import (
     ValidationRecipe,
 )
 from mirnet.training.state import TrainingState
+from tests.conftest import random_pixels
 from tests.training.conftest import MakeRecipe
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "loss_curve.json"
@@ -161,6 +167,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_kept(
     saved = load_file(train(make_recipe(), tmp_path))
     assert all(bool(torch.isfinite(value).all()) for value in saved.values())
     assert [line["loss"] is None for line in log_of(tmp_path, "train")].index(True) == 3
+    assert [line.get("skipped") for line in log_of(tmp_path, "train")].count(1) == 1
     dump = torch.load(tmp_path / "skipped-step-3.pt", weights_only=True)
     assert bool(dump["views"].isnan().all())
     assert dump["target"].shape == (4, 3, 16, 16)
@@ -211,3 +218,69 @@ def test_a_folder_that_does_not_do_is_named_before_training(
     large = ScheduleRecipe(stages=(Stage(steps=1, patch_size=512, batch_size=1),))
     with pytest.raises(DataError, match=r"smaller than the largest patch \(512\)"):
         train(make_recipe(schedule=large), tmp_path / "run")
+
+
+def test_the_last_partial_interval_is_logged(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    train(make_recipe(log_every=4), tmp_path)
+    lines = log_of(tmp_path, "train")
+    assert [line["step"] for line in lines] == [4, 8, 10]
+    assert all(line["loss"] > 0 for line in lines)
+
+
+def test_a_skipped_step_inside_an_interval_leaves_its_loss(
+    make_recipe: MakeRecipe, tmp_path: Path, spoilt_batches: set[int]
+) -> None:
+    spoilt_batches.add(3)
+    train(make_recipe(log_every=5), tmp_path)
+    first = log_of(tmp_path, "train")[0]
+    assert first["loss"] > 0
+    assert first["gradient_norm"] > 0
+    assert first["skipped"] == 1
+
+
+def test_parts_of_a_batch_have_its_gradient(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adam's step hides the scale of the gradient; its norm does not."""
+    norms = []
+    for parts in (1, 2, 4):
+        recipe = make_recipe(
+            optim=OptimRecipe(accumulate=parts),
+            schedule=ScheduleRecipe(stages=(Stage(steps=1, patch_size=16, batch_size=4),)),
+        )
+        train(recipe, tmp_path / str(parts))
+        norms.append(log_of(tmp_path / str(parts), "train")[0]["gradient_norm"])
+    assert norms == pytest.approx([norms[0]] * 3, rel=1e-4)
+
+
+MANY = """
+import resource, sys
+from pathlib import Path
+from mirnet.cli.app import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of open files are Linux's here")
+def test_more_pictures_than_files_may_be_open(tmp_path: Path) -> None:
+    target = tmp_path / "pairs" / "target"
+    target.mkdir(parents=True)
+    write_photo(Photo(pixels=random_pixels((16, 16, 3))), target / "000.png")
+    for number in range(1, 200):
+        shutil.copy(target / "000.png", target / f"{number:03}.png")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f"""
+        device = "cpu"
+        precision = "float32"
+        model = {{ preset = "small", changes = {{ width = 8, groups = [1] }} }}
+        data.sources = [{{ path = "{target.parent.as_posix()}", degradation = "gaussian-noise" }}]
+        schedule.stages = [{{ steps = 20, patch_size = 16, batch_size = 16 }}]
+        """,
+        "utf-8",
+    )
+    command = [sys.executable, "-c", MANY, "train", str(recipe), "-o", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "run" / "decoded").iterdir())) > 150

@@ -102,7 +102,7 @@ class TrainingState:
                 f"{path}: the state of the run is damaged ({error}); start it afresh elsewhere"
             ) from error
         _require_same(stored, recipe, self.step, path)
-        if metadata.get("data") != self.data:
+        if metadata.get("data", self.data) != self.data:
             raise RecipeError(
                 f"{path}: the pictures of data.sources have changed since the run was started; "
                 "bring them back, or train into a new folder"

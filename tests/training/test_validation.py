@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mirnet.checkpoints.store import read_checkpoint, write_checkpoint
+from mirnet.errors import DataError, PhotoError
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.inference.restorer import Restorer
+from mirnet.training.loop import train
+from mirnet.training.recipe import ValidationRecipe
+from tests.conftest import random_pixels
+from tests.training.conftest import MakeRecipe
+from tests.training.test_loop import log_of
+
+
+def judged(folder: Path) -> ValidationRecipe:
+    return ValidationRecipe(folders=(folder,), every=4)
+
+
+def test_pictures_that_are_trained_on_are_refused_by_content(
+    make_recipe: MakeRecipe, real_pairs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(real_pairs, tmp_path / "copy")
+    for part in ("input", "target"):
+        (tmp_path / "copy" / part / "0.png").rename(tmp_path / "copy" / part / "other.png")
+    for folder in (real_pairs, tmp_path / "copy"):
+        with pytest.raises(DataError, match="is trained on too"):
+            train(make_recipe(validation=judged(folder)), tmp_path / "run")
+    assert not (tmp_path / "run" / "state.safetensors").exists()
+
+
+def test_folders_are_checked_before_the_first_step(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirnet.training.loop._step", lambda *_: pytest.fail("a step was done"))
+    with pytest.raises(DataError, match="has no folder target/"):
+        train(make_recipe(validation=judged(tmp_path / "gone")), tmp_path / "run")
+    shutil.copytree(other_pairs, tmp_path / "uneven")
+    small = Photo(pixels=random_pixels((8, 8, 3)))
+    write_photo(small, tmp_path / "uneven" / "input" / "2.png")
+    with pytest.raises(DataError, match="must have the same size"):
+        train(make_recipe(validation=judged(tmp_path / "uneven")), tmp_path / "run")
+    two = tmp_path / "two"
+    shutil.copytree(other_pairs / "input", two / "inputL")
+    shutil.copytree(other_pairs / "input", two / "inputR")
+    shutil.copytree(other_pairs / "target", two / "target")
+    with pytest.raises(DataError, match="gives 2 views of 3 channels"):
+        train(make_recipe(validation=judged(two)), tmp_path / "run")
+
+
+def test_the_state_is_saved_first_and_a_fault_does_not_end_the_run(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        assert (tmp_path / "state.safetensors").exists()
+        raise PhotoError("x.png: is gone\nnow")
+
+    monkeypatch.setattr("mirnet.training.validation.evaluate", fail)
+    path = train(make_recipe(validation=judged(other_pairs)), tmp_path)
+    assert read_checkpoint(path).provenance["step"] == 10
+    rows = log_of(tmp_path, "validation")
+    assert [row["failed"] for row in rows] == ["x.png: is gone now"] * 3
+
+
+def test_the_log_has_the_input_beside_the_output(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path
+) -> None:
+    train(make_recipe(validation=judged(other_pairs)), tmp_path)
+    for row in log_of(tmp_path, "validation"):
+        assert row["input_psnr"] == pytest.approx(log_of(tmp_path, "validation")[0]["input_psnr"])
+        assert {"psnr", "ssim", "input_ssim"} <= row.keys()
+    events = next((tmp_path / "tensorboard").glob("events*")).read_bytes()
+    assert f"{other_pairs}/2".encode() in events
+
+
+def test_the_best_belongs_to_what_it_was_measured_on(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path
+) -> None:
+    first = make_recipe(validation=judged(other_pairs))
+    train(first, tmp_path)
+    best = read_checkpoint(tmp_path / "best.safetensors")
+    best.provenance["validation"] = {"impossible": {"psnr": 99.0}}
+    write_checkpoint(best, tmp_path / "best.safetensors")
+    stages = (*first.schedule.stages, replace(first.schedule.stages[1], steps=2))
+    longer = replace(first, schedule=replace(first.schedule, stages=stages))
+    train(longer, tmp_path)
+    assert read_checkpoint(tmp_path / "best.safetensors").provenance["step"] != 12
+    stages = (*stages, replace(first.schedule.stages[1], steps=2))
+    other = replace(longer, schedule=replace(first.schedule, stages=stages))
+    other = replace(other, validation=replace(other.validation, protocol="lol"))
+    train(other, tmp_path)
+    assert read_checkpoint(tmp_path / "best.safetensors").provenance["step"] >= 12
+
+
+def test_a_float32_run_is_validated_in_float32(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    made = Restorer.__init__
+
+    def init(self: Restorer, *arguments: object, **options: object) -> None:
+        asked.append(options["precision"])
+        made(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Restorer, "__init__", init)
+    train(make_recipe(validation=judged(other_pairs)), tmp_path)
+    assert set(asked) == {"float32"}
