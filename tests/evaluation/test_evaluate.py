@@ -77,3 +77,13 @@ def test_two_views_are_stacked(pairs: Path) -> None:
 def test_a_folder_without_pairs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no folder target/"):
         evaluate_folder(unchanged, tmp_path, "photo")
+
+
+def test_a_picture_that_can_t_be_scored_is_named(tmp_path: Path) -> None:
+    for part in ("input", "target"):
+        (tmp_path / part).mkdir()
+        write_photo(Photo(pixels=np.zeros((8, 30, 3), np.uint8)), tmp_path / part / "a.png")
+    with pytest.raises(
+        DataError, match=r"target.a\.png: can't be scored as photo: .* smaller than"
+    ):
+        evaluate_folder(unchanged, tmp_path, "photo")

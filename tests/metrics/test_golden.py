@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import pyvips
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from mirnet.imaging.color import rgb_to_y
@@ -50,7 +53,7 @@ def assert_golden(value: Tensor, pair: str, key: str) -> None:
     assert value.item() == pytest.approx(GOLDEN[pair][key], rel=0, abs=tolerance)
 
 
-def scored(pair: str, protocol: str) -> dict[str, Tensor]:
+def scored(pair: str, protocol: Any) -> dict[str, Tensor]:
     output, target = (read(f"{pair}_{role}.png").float() / 255 for role in ("output", "target"))
     return score(output, target, PROTOCOLS[protocol])
 
@@ -80,7 +83,27 @@ def test_realsr(pair: str, scale: int) -> None:
     assert_golden(scores["ssim"], pair, f"y_x{scale}_ssim")
 
 
-@pytest.mark.parametrize("protocol", ["lol", "fivek", "photo"])
+def test_photo_is_what_scikit_image_gives(pair: str) -> None:
+    """Its SSIM is that of people's own scripts: per channel, Gaussian, MATLAB's constants."""
+    output, target = (
+        read(f"{pair}_{role}.png")[0].permute(1, 2, 0).numpy().astype(np.uint8)
+        for role in ("output", "target")
+    )
+    expected = structural_similarity(
+        output,
+        target,
+        channel_axis=-1,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+    )
+    scores = scored(pair, "photo")
+    assert_golden(scores["psnr"], pair, "psnr_rgb_uint8")
+    assert scores["ssim"].item() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("protocol", ["lol", "fivek"])
 def test_saved_rgb(pair: str, protocol: str) -> None:
     scores = scored(pair, protocol)
     assert_golden(scores["psnr"], pair, "psnr_rgb_uint8")

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirnet.choices import ProtocolName
 from mirnet.data.manifest import scan_pairs
 from mirnet.data.pair import Pair
+from mirnet.errors import DataError
 from mirnet.imaging.io import read_photo
 from mirnet.imaging.quantize import to_planes
 from mirnet.metrics.protocol import PROTOCOLS, Protocol, score
@@ -31,7 +33,7 @@ class Scores:
         images: metric values for each pair's id.
     """
 
-    protocol: str
+    protocol: ProtocolName
     data_sha256: str
     images: dict[str, dict[str, float]]
 
@@ -41,7 +43,7 @@ class Scores:
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def evaluate_folder(restore: Restore, folder: Path, protocol: str) -> Scores:
+def evaluate_folder(restore: Restore, folder: Path, protocol: ProtocolName) -> Scores:
     """Score on the pairs of a folder with ``input/`` and ``target/``.
 
     Raises DataError for an incomplete folder.
@@ -50,13 +52,21 @@ def evaluate_folder(restore: Restore, folder: Path, protocol: str) -> Scores:
 
 
 def evaluate(restore: Restore, pairs: Iterable[Pair], protocol: Protocol) -> Scores:
-    """Score on these pairs, one after the other, by ``protocol``."""
+    """Score on these pairs, one after the other, by ``protocol``.
+
+    Raises DataError, with the pair's path, for a picture that the protocol can't score.
+    """
     images = {}
     digest = hashlib.sha256()
     for pair in pairs:
         views, target = load_pair(pair)
         output = restore(views)
-        values = score(output.cpu(), target, protocol)
+        try:
+            values = score(output.cpu(), target, protocol)
+        except ValueError as error:
+            raise DataError(
+                f"{pair.target}: can't be scored as {protocol.name}: {error}"
+            ) from error
         images[pair.id] = {name: float(value[0]) for name, value in values.items()}
         for path in (*pair.views, pair.target):
             digest.update(path.read_bytes())

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from mirnet.choices import ProtocolName
 from mirnet.imaging.color import rgb_to_y
 from mirnet.metrics.inputs import checked_pair
 from mirnet.metrics.mae import mae
@@ -39,7 +40,7 @@ class Protocol:
         metrics: what is measured, in the order of the table's columns.
     """
 
-    name: str
+    name: ProtocolName
     round_to_8bit: bool
     color: Color
     crop: tuple[int, int, int, int]
@@ -70,10 +71,10 @@ def _require_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{field}: must be one of {', '.join(choices)}, got {value!r}")
 
 
-def _realsr(scale: int) -> Protocol:
+def _realsr(name: ProtocolName, scale: int) -> Protocol:
     # The benchmark's script keeps the rows and columns s … end-s, counted from 1.
     return Protocol(
-        name=f"realsr-x{scale}",
+        name=name,
         round_to_8bit=True,
         color="y",
         crop=(scale - 1, scale, scale - 1, scale),
@@ -83,19 +84,19 @@ def _realsr(scale: int) -> Protocol:
     )
 
 
-def _saved_rgb(name: str) -> Protocol:
+def _saved_rgb(name: ProtocolName, ssim: Ssim = "volume") -> Protocol:
     return Protocol(
         name=name,
         round_to_8bit=True,
         color="rgb",
         crop=(0, 0, 0, 0),
         peak=255.0,
-        ssim="volume",
+        ssim=ssim,
         metrics=("psnr", "ssim"),
     )
 
 
-PROTOCOLS: dict[str, Protocol] = {
+PROTOCOLS: dict[ProtocolName, Protocol] = {
     "sidd": Protocol(
         name="sidd",
         round_to_8bit=False,
@@ -105,9 +106,9 @@ PROTOCOLS: dict[str, Protocol] = {
         ssim="volume",
         metrics=("psnr", "ssim"),
     ),
-    "realsr-x2": _realsr(2),
-    "realsr-x3": _realsr(3),
-    "realsr-x4": _realsr(4),
+    "realsr-x2": _realsr("realsr-x2", 2),
+    "realsr-x3": _realsr("realsr-x3", 3),
+    "realsr-x4": _realsr("realsr-x4", 4),
     "lol": _saved_rgb("lol"),
     "fivek": _saved_rgb("fivek"),
     # The paper's table has LPIPS beside these three; it is not measured here.
@@ -120,8 +121,9 @@ PROTOCOLS: dict[str, Protocol] = {
         ssim="uniform",
         metrics=("psnr", "ssim", "mae"),
     ),
-    # Pairs of one's own, for which no benchmark sets the rules: what a viewer of the file sees.
-    "photo": _saved_rgb("photo"),
+    # Pairs of one's own, for which no benchmark sets the rules: what a viewer of the file sees, and
+    # SSIM as people compute it, per channel with a Gaussian window (scikit-image's option).
+    "photo": _saved_rgb("photo", ssim="wang"),
 }
 
 _SSIM_FORMS: dict[Ssim, Callable[..., Tensor]] = {
