@@ -116,6 +116,7 @@ class OptimRecipe(Checked):
     PLACE = "optim."
 
     loss: Literal["charbonnier", "l1"] = "charbonnier"
+    """What is minimised; the released weights were trained with "l1"."""
     epsilon: Annotated[float, Within(0, is_open=True)] = 1e-3
     """ε of the Charbonnier loss, Eq. (1)."""
     betas: Annotated[tuple[float, float], Within(0, 0.999999)] = (0.9, 0.999)
