@@ -384,3 +384,18 @@ def test_notes_say_what_a_file_lost(restorer: Restorer, tmp_path: Path) -> None:
     assert restorer.restore_file(tmp_path / "a.png", tmp_path / "b.png") == ()
     notes = restorer.restore_file(tmp_path / "a.png", tmp_path / "b.jpg")
     assert notes == ("the text Title can't be held by JPEG; left out",)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_precision_that_was_asked_for_is_used(precision: Any) -> None:
+    class Asked(Offset):
+        seen: torch.dtype | None = None
+
+        def forward(self, image: Tensor) -> Tensor:
+            mixed = torch.is_autocast_enabled("cpu")
+            Asked.seen = torch.get_autocast_dtype("cpu") if mixed else torch.float32
+            return super().forward(image)
+
+    restorer = Restorer(Asked(0.1), device="cpu", precision=precision)
+    restorer(np.full((4, 4, 3), 0.5, np.float32))
+    assert Asked.seen == getattr(torch, precision)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.rcb import ContextModule
 
 TINY: dict[str, Any] = {"width": 16, "blocks": 1, "groups": (2,)}
 
@@ -112,3 +113,15 @@ def test_reductions_stay_in_float32_under_autocast() -> None:
             half = model(image)
     assert half.dtype == torch.float32
     assert (half - exact).abs().max() < 0.02
+
+
+def test_the_softmax_over_positions_is_taken_in_float32() -> None:
+    """Equal weights of 1/N that bfloat16 would round all to the same side add up to 1."""
+    height, width = 60, 32
+    rounded = torch.tensor(1 / (height * width)).bfloat16().double() * height * width
+    assert abs(rounded - 1) > 0.003  # what doing it in half precision would give
+    context = ContextModule(8)
+    torch.nn.init.zeros_(context.mask.weight)
+    features = torch.ones(1, 8, height, width).bfloat16()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert (context.context(features).double() - 1).abs().max() < 0.001
