@@ -117,9 +117,9 @@ def test_reductions_stay_in_float32_under_autocast() -> None:
 
 def test_the_softmax_over_positions_is_taken_in_float32() -> None:
     """Equal weights of 1/N that bfloat16 would round all to the same side add up to 1."""
-    height, width = 60, 32
+    height, width = 36, 44
     rounded = torch.tensor(1 / (height * width)).bfloat16().double() * height * width
-    assert abs(rounded - 1) > 0.003  # what doing it in half precision would give
+    assert rounded < 0.9975  # what doing it in half precision would give
     context = ContextModule(8)
     torch.nn.init.zeros_(context.mask.weight)
     features = torch.ones(1, 8, height, width).bfloat16()
