@@ -11,6 +11,9 @@ from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import evaluate_folder, load_pair
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference.restorer import Restorer
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import random_pixels
 
 
@@ -84,6 +87,13 @@ def test_a_picture_that_can_t_be_scored_is_named(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
         write_photo(Photo(pixels=np.zeros((8, 30, 3), np.uint8)), tmp_path / part / "a.png")
     with pytest.raises(
-        DataError, match=r"target.a\.png: can't be scored as photo: .* smaller than"
+        DataError, match=r"target.a\.png: can't be restored or scored as photo: .* smaller than"
     ):
         evaluate_folder(unchanged, tmp_path, "photo")
+
+
+def test_a_network_of_other_views_is_named(pairs: Path) -> None:
+    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
+    restorer = Restorer(MIRNetV2(config), device="cpu")
+    with pytest.raises(DataError, match=r"png: can't be restored .* takes \(N, 6, H, W\)"):
+        evaluate_folder(restorer, pairs, "photo")

@@ -54,18 +54,18 @@ def evaluate_folder(restore: Restore, folder: Path, protocol: ProtocolName) -> S
 def evaluate(restore: Restore, pairs: Iterable[Pair], protocol: Protocol) -> Scores:
     """Score on these pairs, one after the other, by ``protocol``.
 
-    Raises DataError, with the pair's path, for a picture that the protocol can't score.
+    Raises DataError, with the pair's path, for one that the network can't take or the protocol
+    can't score.
     """
     images = {}
     digest = hashlib.sha256()
     for pair in pairs:
         views, target = load_pair(pair)
-        output = restore(views)
         try:
-            values = score(output.cpu(), target, protocol)
+            values = score(restore(views).cpu(), target, protocol)
         except ValueError as error:
             raise DataError(
-                f"{pair.target}: can't be scored as {protocol.name}: {error}"
+                f"{pair.target}: can't be restored or scored as {protocol.name}: {error}"
             ) from error
         images[pair.id] = {name: float(value[0]) for name, value in values.items()}
         for path in (*pair.views, pair.target):
