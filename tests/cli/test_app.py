@@ -16,7 +16,8 @@ from mirnet.choices import Arithmetic, OutputDepth, Precision, Preset, ProtocolN
 from mirnet.cli.app import main
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
-from mirnet.inference.restorer import DTYPES, PIXEL_TYPES
+from mirnet.inference.devices import DTYPES
+from mirnet.inference.restorer import PIXEL_TYPES
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2

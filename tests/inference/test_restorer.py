@@ -22,7 +22,8 @@ from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
 from mirnet.inference import memory
-from mirnet.inference.restorer import Restorer, choose_device, choose_dtype
+from mirnet.inference.devices import choose_device, choose_dtype
+from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY, random_pixels

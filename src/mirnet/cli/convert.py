@@ -36,7 +36,7 @@ def convert(
     from mirnet.checkpoints.load import load_checkpoint
     from mirnet.checkpoints.store import save_model
     from mirnet.errors import CheckpointError
-    from mirnet.inference.restorer import DTYPES
+    from mirnet.inference.devices import DTYPES
 
     target = target or source.with_suffix(".safetensors")
     if target.exists() and not overwrite:

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
-from mirnet.choices import Arithmetic, Device, OutputDepth, Precision
-from mirnet.errors import ConfigError, DeviceError, NonFiniteError, PhotoError
+from mirnet.choices import Device, OutputDepth, Precision
+from mirnet.errors import NonFiniteError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
+from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.memory import require_memory
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.pil import is_pil, through_array
@@ -33,11 +34,6 @@ AnyArray = NDArray[Any]
 OVERSHOOT = 0.1
 """By how much floats may leave [0, 1] before they are taken for another scale."""
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
-DTYPES: dict[Arithmetic, torch.dtype] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 logger = logging.getLogger("mirnet")
 
@@ -261,32 +257,6 @@ class Restorer:
                 "the weights with `mirnet weights`"
             )
         return outputs
-
-
-def choose_device(device: str) -> torch.device:
-    """The device of that name, or the best there is for ``auto``; DeviceError if it isn't there."""
-    found = ["cpu"]
-    if torch.backends.mps.is_available():
-        found.insert(0, "mps")
-    if torch.cuda.is_available():
-        found[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if device == "auto":
-        return torch.device(found[0])
-    if device not in found:
-        raise DeviceError(f"device {device}: is not there; choose auto, {', '.join(found)}")
-    return torch.device(device)
-
-
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The arithmetic of that name, or the fastest safe one for ``auto``."""
-    has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and has_bfloat16 else torch.float32
-    if precision not in DTYPES:
-        raise ConfigError(f"precision: must be one of auto, {', '.join(DTYPES)}, got {precision!r}")
-    if precision == "bfloat16" and not has_bfloat16:
-        raise DeviceError(f"device {device}: has no bfloat16; choose float16 or float32")
-    return DTYPES[precision]
 
 
 def _check_strength(strength: float) -> None:

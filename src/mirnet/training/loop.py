@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from mirnet.errors import NonFiniteError, RecipeError
-from mirnet.inference.restorer import choose_device
+from mirnet.inference.devices import choose_device
 from mirnet.training.batches import open_data, training_batches
 from mirnet.training.log import Clock, Interval, RunLog
 from mirnet.training.objective import objective

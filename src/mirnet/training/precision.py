@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from mirnet.errors import DeviceError
-from mirnet.inference.restorer import choose_dtype
+from mirnet.inference.devices import choose_dtype
 from mirnet.training.recipe import Recipe
 
 

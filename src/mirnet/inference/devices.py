@@ -1,0 +1,40 @@
+"""Where to compute, and in which arithmetic."""
+
+from __future__ import annotations
+
+import torch
+
+from mirnet.choices import Arithmetic
+from mirnet.errors import ConfigError, DeviceError
+
+DTYPES: dict[Arithmetic, torch.dtype] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of that name, or the best there is for ``auto``; DeviceError if it isn't there."""
+    found = ["cpu"]
+    if torch.backends.mps.is_available():
+        found.insert(0, "mps")
+    if torch.cuda.is_available():
+        found[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if device == "auto":
+        return torch.device(found[0])
+    if device not in found:
+        raise DeviceError(f"device {device}: is not there; choose auto, {', '.join(found)}")
+    return torch.device(device)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The arithmetic of that name, or the fastest safe one for ``auto``."""
+    has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and has_bfloat16 else torch.float32
+    if precision not in DTYPES:
+        raise ConfigError(f"precision: must be one of auto, {', '.join(DTYPES)}, got {precision!r}")
+    if precision == "bfloat16" and not has_bfloat16:
+        raise DeviceError(f"device {device}: has no bfloat16; choose float16 or float32")
+    return DTYPES[precision]
