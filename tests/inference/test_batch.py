@@ -47,6 +47,8 @@ def test_whatever_a_photo_raises_the_next_one_is_begun(
     (reason,) = outcome.failures.values()
     assert reason.startswith(f"{tmp_path / 'bad'}: ")
     assert "\n" not in reason
+    is_expected = isinstance(error, PhotoError | OSError | MemoryError)
+    assert (f": {type(error).__name__}: " in reason) is not is_expected
     assert caplog.records[0].exc_info
 
 

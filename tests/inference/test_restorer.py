@@ -170,7 +170,8 @@ def test_what_overflows_in_half_precision_is_redone_and_reported(
         Offset(0.25, overflows=(torch.bfloat16,)), device="cpu", precision="bfloat16"
     )
     with caplog.at_level(logging.WARNING, logger="mirnet"):
-        restored = restorer(np.full((4, 4, 3), 0.5, np.float32))
+        restored = restorer(np.full((5, 7, 3), 0.5, np.float32))
+    assert restored.shape == (5, 7, 3)
     assert restored == pytest.approx(0.75)
     assert "redone in float32" in caplog.text
 
@@ -215,6 +216,14 @@ def test_depth_is_kept_unless_told(restorer: Restorer, depth: Any, dtype: Any) -
 def test_16_bit_results_are_not_rounded_to_8_bits_on_the_way(restorer: Restorer) -> None:
     restored = restorer.restore_photo(Photo(pixels=random_pixels((16, 16, 3))), depth="16")
     assert len(np.unique(restored.pixels)) > 256
+
+
+@pytest.mark.parametrize("quality", [1, 100])
+def test_every_quality_is_taken(
+    restorer: Restorer, make_photo: Callable[..., Path], tmp_path: Path, quality: int
+) -> None:
+    restorer.restore_file(make_photo(), tmp_path / "out.jpg", quality=quality)
+    assert read_photo(tmp_path / "out.jpg").header.width == 14
 
 
 def test_files_come_back_the_same_each_time(
