@@ -265,3 +265,9 @@ def test_texts_can_t_be_held(save: Any) -> None:
     assert write_photo(photo, save(b"", "a.tif")) == (
         "the text Title can't be held by TIFF; left out",
     )
+
+
+def test_lab_is_refused_for_what_it_is(save: Any) -> None:
+    for kind in (8, 9, 10):
+        with pytest.raises(PhotoError, match="is in LAB colour; convert it to RGB"):
+            read_photo(save(tiff(picture(), t_262=short(kind)), "a.tif"))

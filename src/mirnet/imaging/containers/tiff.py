@@ -29,6 +29,8 @@ UNREADABLE = {
 """Compressions that the decoder doesn't have."""
 PLACES = (("strips", 273, 279), ("tiles", 324, 325))
 """Where the pixels stand: offsets and lengths."""
+LAB = (8, 9, 10)
+"""CIE L*a*b*, and ICC's and ITU's forms of it."""
 COLOUR_FILTER_ARRAY, LINEAR_RAW = 32803, 34892
 REDUCED = 1
 ASSOCIATED, UNASSOCIATED = 1, 2
@@ -61,6 +63,8 @@ def inspect(data: Buffer) -> Contents:
             f"is compressed with {UNREADABLE[compression]}, which mirnet can't read; save it with "
             "deflate or LZW"
         )
+    if _number(main, PHOTOMETRIC, 0) in LAB:
+        raise UnusableError("is in LAB colour; convert it to RGB or grey first")
     _require_known_samples(main)
     block, unfit = _exif(main)
     photoshop = _bytes(main, PHOTOSHOP)
