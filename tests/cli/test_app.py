@@ -153,6 +153,23 @@ def test_evaluate_scores_folders(
     assert set(json.loads(table)["images"]["a"]) == {"psnr", "ssim"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--task", "low-light"), "--task low-light: mirnet ships no weights for it yet"),
+        (
+            ("--task", "retouching", "--weights", "denoising-small"),
+            "is for denoising; leave --task",
+        ),
+    ],
+)
+def test_evaluate_starts_from_the_task(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(tmp_path), *arguments]) == 1
+    assert words in capsys.readouterr().err
+
+
 def test_evaluate_without_folders_says_what_to_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate"]) == 1
     assert "name at least one folder" in capsys.readouterr().err

@@ -1,8 +1,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.measure import block_reduce
 
-from mirnet.data.transforms import Augmentation, random_crop, random_flips
+from mirnet.data.transforms import Augmentation, random_crop, random_flips, shrunk
 from tests.conftest import random_pixels
 
 ALL_KINDS: tuple[Augmentation, ...] = ("horizontal-flip", "vertical-flip", "transpose")
@@ -51,3 +52,10 @@ def test_pictures_of_a_pair_are_flipped_alike() -> None:
     for _ in range(50):
         one, two = random_flips([picture, picture], ALL_KINDS, rng)
         assert np.array_equal(one, two)
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
+def test_shrinking_averages_blocks(factor: int, rows: int, columns: int) -> None:
+    planes = random_pixels((3, rows * factor, columns * factor)).astype(np.float32)
+    expected = block_reduce(planes, (1, factor, factor), np.mean)
+    np.testing.assert_allclose(shrunk(planes, factor), expected, atol=1e-6)

@@ -8,12 +8,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from mirnet.choices import Device, Precision, ProtocolName
+from mirnet.choices import Device, Precision, ProtocolName, TaskName
 
 
 def evaluate(
     *folders: Path,
-    weights: str = "denoising",
+    task: TaskName | None = None,
+    weights: str | None = None,
     protocol: ProtocolName = "photo",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -25,8 +26,10 @@ def evaluate(
     ----------
     folders
         The folders; each is scored on its own.
+    task
+        What the pairs are for; denoising, or what the weights are for, unless told.
     weights
-        A weights file, a name that `mirnet weights` lists, or a task.
+        A weights file or a name that `mirnet weights` lists, instead of the task's own.
     protocol
         How to score: rounding, colour, border and form of SSIM. photo is for pairs of your own.
     device
@@ -38,15 +41,15 @@ def evaluate(
     """
     from dataclasses import asdict
 
-    from mirnet.checkpoints.catalog import resolve
     from mirnet.errors import DataError
     from mirnet.evaluation.evaluate import evaluate_folder
     from mirnet.inference.restorer import Restorer
+    from mirnet.tasks.weights import checkpoint_for, weights_for
 
     if not folders:
         raise DataError("evaluate: name at least one folder with input/ and target/")
-    path = resolve(weights)
-    restorer = Restorer.from_pretrained(path, device=device, precision=precision)
+    path, checkpoint = checkpoint_for(task, weights_for(task, weights))
+    restorer = Restorer(checkpoint.build(), device=device, precision=precision)
     for folder in folders:
         scores = evaluate_folder(restorer, folder, protocol)
         if json_output:

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from mirnet.choices import Device, Precision, TaskName
 from mirnet.errors import MirnetError
-from mirnet.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from mirnet.inference.batch import Outcome, RestoreFile
@@ -70,6 +69,7 @@ def restore(
     """
     from mirnet.inference.batch import run
     from mirnet.inference.planning import plan
+    from mirnet.tasks.weights import weights_for
 
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
@@ -77,7 +77,7 @@ def restore(
         raise MirnetError(f"--strength: must be from 0 to 1, got {strength:g}")
     if quality is not None and not 1 <= quality <= 100:
         raise MirnetError(f"--quality: must be from 1 to 100, got {quality}")
-    chosen = _weights(task, weights)
+    chosen = weights_for(task, weights)
 
     def load() -> RestoreFile:
         restorer = _restorer(chosen, task, device, precision)
@@ -96,32 +96,14 @@ def restore(
     return 1 if outcome.failures else 0
 
 
-def _weights(task: TaskName | None, weights: str | None) -> str:
-    """The weights that were asked for, or the task's own."""
-    own = TASKS[task or "denoising"].weights
-    if weights is None and own is None:
-        raise MirnetError(
-            f"--task {task}: mirnet ships no weights for it yet; give your own or released ones "
-            "with --weights FILE"
-        )
-    return weights or own or ""
-
-
 def _restorer(
     weights: str, task: TaskName | None, device: Device, precision: Precision
 ) -> Restorer:
     """The restorer, after a look at what its weights are for."""
-    from mirnet.checkpoints.catalog import resolve
-    from mirnet.checkpoints.load import load_checkpoint
     from mirnet.inference.restorer import Restorer
+    from mirnet.tasks.weights import checkpoint_for
 
-    path = resolve(weights)
-    checkpoint = load_checkpoint(path)
-    if task and checkpoint.task and task != checkpoint.task:
-        raise MirnetError(
-            f"--task {task}: {path} is for {checkpoint.task}; leave --task out, or give weights "
-            f"for {task}"
-        )
+    path, checkpoint = checkpoint_for(task, weights)
     if checkpoint.config.in_channels != 3:
         raise MirnetError(
             f"{path}: takes {checkpoint.config.in_channels} channels, such as the two views of a "

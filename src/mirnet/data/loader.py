@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from mirnet.data.decoded import DecodedPictures
 from mirnet.data.degradations import DEGRADATIONS, random_exposure
 from mirnet.data.pair import Pair
-from mirnet.data.transforms import Augmentation, random_crop, random_flips
+from mirnet.data.transforms import Augmentation, random_crop, random_flips, shrunk
 from mirnet.errors import DataError, PhotoError
 from mirnet.imaging.quantize import to_planes
 
@@ -51,10 +51,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """Which sample to draw, and how large a patch, in pixels."""
+    """Which sample to draw, and how large a patch, in pixels, after shrinking how many times."""
 
     number: int
     patch_size: int
+    shrink: int = 1
 
 
 class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
@@ -81,9 +82,11 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         """Draw one sample, a pure function of the seed and the request."""
         rng = np.random.default_rng([self.seed, request.number])
         source, pictures = self._draw(rng)
-        pictures = random_crop(pictures, request.patch_size, rng)
+        pictures = random_crop(pictures, request.patch_size * request.shrink, rng)
         pictures = random_flips(pictures, self.augmentations, rng)
-        planes = [to_planes(np.ascontiguousarray(picture)) for picture in pictures]
+        planes = [
+            shrunk(to_planes(np.ascontiguousarray(picture)), request.shrink) for picture in pictures
+        ]
         if source.degradation is not None:
             planes = _degrade(planes[0], source, rng)
         return torch.from_numpy(np.concatenate(planes[:-1])), torch.from_numpy(planes[-1])

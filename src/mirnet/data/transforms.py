@@ -35,3 +35,13 @@ def _flip(picture: NDArray[Any], kind: Augmentation) -> NDArray[Any]:
     if kind == "transpose":
         return picture.transpose(1, 0, 2)
     return picture[:, ::-1] if kind == "horizontal-flip" else picture[::-1]
+
+
+def shrunk(planes: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """``(C, H, W)`` averaged over ``factor``×``factor`` pixels; both sides are multiples of it."""
+    if factor == 1:
+        return planes
+    channels, height, width = planes.shape
+    blocks = planes.reshape(channels, height // factor, factor, width // factor, factor)
+    means: NDArray[np.float32] = blocks.mean(axis=(2, 4))
+    return means

@@ -46,7 +46,7 @@ def open_data(recipe: Recipe) -> TrainingData:
     config = recipe.model.config()
     if config.out_channels != 3:
         raise RecipeError(f"model.out_channels: targets have 3 channels, not {config.out_channels}")
-    largest = max(stage.patch_size for stage in recipe.schedule.stages)
+    largest = max(stage.patch_size * stage.shrink for stage in recipe.schedule.stages)
     sources = tuple(_open(source, largest, config.in_channels) for source in recipe.data.sources)
     digest = hashlib.sha256()
     for source in sources:

@@ -139,6 +139,9 @@ class Stage(Checked):
     """How many batches."""
     patch_size: Annotated[Whole, Within(1)] = 128
     """Height and width of a sample, in pixels."""
+    shrink: Annotated[Whole, Within(1, 16)] = 1
+    """How many times pictures are brought down, by averaging, before they are cropped. Where
+    brightness or colour is to change, a network wants to see whole pictures, and small ones do."""
     batch_size: Annotated[Whole, Within(1)] = 64
     """Samples in a step."""
 

@@ -51,7 +51,8 @@ def batches_from(schedule: ScheduleRecipe, first_step: int) -> Iterator[list[Sam
     number = samples_before(schedule, first_step)
     for step in range(first_step, total_steps(schedule)):
         stage = stage_at(schedule, step)
-        yield [SampleRequest(number + i, stage.patch_size) for i in range(stage.batch_size)]
+        size, shrink = stage.patch_size, stage.shrink
+        yield [SampleRequest(number + i, size, shrink) for i in range(stage.batch_size)]
         number += stage.batch_size
 
 

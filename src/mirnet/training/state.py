@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def _require_same(stored: dict[str, Any], recipe: Recipe, step: int, path: Path)
     done = ScheduleRecipe(lr=1, lr_min=0, stages=stages)
     for number in range(step):
         was, is_now = stage_at(done, number), stage_at(recipe.schedule, number)
-        if (was.patch_size, was.batch_size) != (is_now.patch_size, is_now.batch_size):
+        if replace(was, steps=1) != replace(is_now, steps=1):
             raise RecipeError(
                 f"{path}: the run has done {step} steps, and schedule.stages differ in step "
                 f"{number}; change what comes after, or train into a new folder"

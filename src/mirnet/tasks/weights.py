@@ -1,0 +1,41 @@
+"""Which weights stand for a task, and whether weights are for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirnet.checkpoints.catalog import resolve
+from mirnet.checkpoints.load import load_checkpoint
+from mirnet.checkpoints.store import Checkpoint
+from mirnet.choices import TaskName
+from mirnet.errors import MirnetError
+from mirnet.tasks.registry import TASKS
+
+
+def weights_for(task: TaskName | None, weights: str | None) -> str:
+    """The weights that were asked for, or the task's own; denoising's if nothing was asked for.
+
+    Raises MirnetError if the task has none yet.
+    """
+    own = TASKS[task or "denoising"].weights
+    if weights is None and own is None:
+        raise MirnetError(
+            f"--task {task}: mirnet ships no weights for it yet; give your own or released ones "
+            "with --weights FILE"
+        )
+    return weights or own or ""
+
+
+def checkpoint_for(task: TaskName | None, weights: str) -> tuple[Path, Checkpoint]:
+    """The file that ``weights`` names, and what it holds.
+
+    Raises MirnetError if it is for another task than ``task``; CheckpointError if it can't be used.
+    """
+    path = resolve(weights)
+    checkpoint = load_checkpoint(path)
+    if task and checkpoint.task and task != checkpoint.task:
+        raise MirnetError(
+            f"--task {task}: {path} is for {checkpoint.task}; leave --task out, or give weights "
+            f"for {task}"
+        )
+    return path, checkpoint
