@@ -30,7 +30,7 @@ import mirnet
 from mirnet import Restorer
 from mirnet.atomic import replacing
 from mirnet.checkpoints.catalog import resolve
-from mirnet.data.manifest import scan_pairs
+from mirnet.data.sources import find_pairs
 from mirnet.evaluation.evaluate import evaluate, load_pair
 from mirnet.metrics.protocol import PROTOCOLS, score
 
@@ -73,7 +73,7 @@ def main() -> None:
 
 def evaluate_with(restore: Callable[[Tensor], Tensor], folder: Path) -> Scores:
     """Mean scores, and those of each pair."""
-    scores = evaluate(restore, scan_pairs(folder), PROTOCOL)
+    scores = evaluate(restore, find_pairs(folder), PROTOCOL)
     return {"mean": scores.means(), "images": scores.images, "data_sha256": scores.data_sha256}
 
 
@@ -105,7 +105,7 @@ def at_estimated_sigma(views: Tensor) -> Tensor:
 
 def at_best_sigma(folder: Path) -> Scores:
     """BM3D at the noise level that gives each picture its highest PSNR."""
-    images = {pair.id: best_of_picture(*load_pair(pair)) for pair in scan_pairs(folder)}
+    images = {pair.id: best_of_picture(*load_pair(pair)) for pair in find_pairs(folder)}
     means = {
         name: float(np.mean([row[name] for row in images.values()])) for name in ("psnr", "ssim")
     }

@@ -15,3 +15,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 OutputDepth = Literal["keep", "8", "16", "float"]
+DataSetName = Literal[
+    "pairs", "clean", "dpdd", "sidd", "dnd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek"
+]
+Split = Literal["train", "val", "test"]

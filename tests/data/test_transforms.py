@@ -3,32 +3,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.measure import block_reduce
 
-from mirnet.data.transforms import Augmentation, random_crop, random_flips, shrunk
+from mirnet.data.transforms import Augmentation, mixed, random_flips, random_region, shrunk
 from tests.conftest import random_pixels
 
 ALL_KINDS: tuple[Augmentation, ...] = ("horizontal-flip", "vertical-flip", "transpose")
 
 
 @given(st.integers(8, 20), st.integers(8, 20), st.integers(1, 8), st.integers(0, 2**32))
-def test_a_crop_is_the_same_window_of_every_picture(
-    height: int, width: int, size: int, seed: int
-) -> None:
-    view, target = random_pixels((height, width, 3)), random_pixels((height, width, 3), seed=1)
-    where = np.arange(height * width).reshape(height, width, 1)
-    rng = np.random.default_rng(seed)
-    view_crop, target_crop, where_crop = random_crop([view, target, where], size, rng)
-    top, left = divmod(int(where_crop[0, 0, 0]), width)
-    window = np.s_[top : top + size, left : left + size]
-    assert where_crop.shape == (size, size, 1)
-    assert np.array_equal(view_crop, view[window])
-    assert np.array_equal(target_crop, target[window])
+def test_a_region_lies_within(height: int, width: int, side: int, seed: int) -> None:
+    region = random_region((height, width), side, np.random.default_rng(seed))
+    assert (region.height, region.width) == (side, side)
+    assert 0 <= region.top <= height - side
+    assert 0 <= region.left <= width - side
 
 
 def test_every_corner_is_reached() -> None:
-    where = np.arange(9).reshape(3, 3, 1)
     rng = np.random.default_rng(0)
-    corners = {int(random_crop([where], 2, rng)[0][0, 0, 0]) for _ in range(200)}
-    assert corners == {0, 1, 3, 4}
+    corners = {random_region((3, 4), 2, rng)[:2] for _ in range(200)}
+    assert corners == {(top, left) for top in range(2) for left in range(3)}
+
+
+def test_a_mixed_sample_is_mixed_alike() -> None:
+    one = tuple(random_pixels((3, 2, 2), np.float32, seed) for seed in (0, 1))
+    other = tuple(random_pixels((3, 2, 2), np.float32, seed) for seed in (2, 3))
+    for got, a, b in zip(mixed(one, other, 0.25), one, other, strict=True):
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, 0.25 * a + 0.75 * b, rtol=1e-6)
 
 
 def test_three_kinds_make_all_eight_symmetries() -> None:

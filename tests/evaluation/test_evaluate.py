@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from mirnet.data.manifest import scan_pairs
+from mirnet.data.packing import pack
+from mirnet.data.picture import digest
+from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import evaluate_folder, load_pair
-from mirnet.imaging.io import write_photo
+from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
@@ -57,12 +60,15 @@ def test_the_restorer_gets_the_views_and_its_output_counts(pairs: Path) -> None:
 
 
 def test_scores_name_the_data_by_its_checksum(pairs: Path) -> None:
-    digest = hashlib.sha256()
+    content = hashlib.sha256()
     for name in ("far", "near"):
         for part in ("input", "target"):
-            digest.update((pairs / part / f"{name}.png").read_bytes())
+            content.update(digest(read_photo(pairs / part / f"{name}.png").pixels).encode())
     before = evaluate_folder(unchanged, pairs, "photo").data_sha256
-    assert before == digest.hexdigest()
+    assert before == content.hexdigest()
+    pack(find_pairs(pairs), pairs, dataset="pairs", split="test")
+    assert evaluate_folder(unchanged, pairs, "photo").data_sha256 == before
+    shutil.rmtree(pairs / "test")
     write_photo(Photo(pixels=random_pixels((32, 40, 3))), pairs / "input" / "near.png")
     assert evaluate_folder(unchanged, pairs, "photo").data_sha256 != before
 
@@ -72,7 +78,7 @@ def test_two_views_are_stacked(pairs: Path) -> None:
     (pairs / "inputR").mkdir()
     for path in (pairs / "inputL").iterdir():
         (pairs / "inputR" / path.name).write_bytes(path.read_bytes())
-    views, target = load_pair(scan_pairs(pairs)[0])
+    views, target = load_pair(find_pairs(pairs)[0])
     assert views.shape == (1, 6, 32, 40)
     assert target.shape == (1, 3, 32, 40)
 

@@ -45,7 +45,7 @@ def test_a_signal_saves_the_state_and_says_so(
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 120
-    while not (folder / "decoded").exists() and time.monotonic() < deadline:
+    while not (folder / "recipe.json").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(1)
     process.send_signal(number)

@@ -38,7 +38,7 @@ def test_folders_are_checked_before_the_first_step(
     make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mirnet.training.loop._step", lambda *_: pytest.fail("a step was done"))
-    with pytest.raises(DataError, match="has no folder target/"):
+    with pytest.raises(DataError, match="gone: there is no such folder"):
         train(make_recipe(validation=judged(tmp_path / "gone")), tmp_path / "run")
     shutil.copytree(other_pairs, tmp_path / "uneven")
     small = Photo(pixels=random_pixels((8, 8, 3)))
@@ -49,7 +49,7 @@ def test_folders_are_checked_before_the_first_step(
     shutil.copytree(other_pairs / "input", two / "inputL")
     shutil.copytree(other_pairs / "input", two / "inputR")
     shutil.copytree(other_pairs / "target", two / "target")
-    with pytest.raises(DataError, match="gives 2 views of 3 channels"):
+    with pytest.raises(DataError, match="2 has 2 views of 3 channels"):
         train(make_recipe(validation=judged(two)), tmp_path / "run")
 
 

@@ -2,16 +2,13 @@
 
 Sample number n of a run is drawn by a random generator seeded with (seed, n): its source, picture,
 crop, flips and noise. So a resumed run sees exactly what the uninterrupted one would have seen,
-with any number of worker processes, and nothing about the order has to be saved.
+with any number of processes and workers, and nothing about the order has to be saved.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mirnet.data.decoded import DecodedPictures
 from mirnet.data.degradations import DEGRADATIONS, random_exposure
 from mirnet.data.pair import Pair
-from mirnet.data.transforms import Augmentation, random_crop, random_flips, shrunk
-from mirnet.errors import DataError, PhotoError
+from mirnet.data.transforms import Augmentation, mixed, random_flips, random_region, shrunk
 from mirnet.imaging.quantize import to_planes
 
-MOST_UNREADABLE = 8
-"""Pictures in a row that can't be read, before the data are given up."""
-
-logger = logging.getLogger("mirnet")
+Planes = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +29,7 @@ class Source:
     """Pairs that are drawn from alike.
 
     Attributes:
-        pairs: the examples; those without views get one by ``degradation``.
+        pairs: the examples, of packed pictures; those without views get one by ``degradation``.
         weight: how often this source is drawn, relative to the others.
         degradation: a name of ``DEGRADATIONS``, for pairs without views.
         exposure: whether clean pictures are darkened at random before they are degraded.
@@ -66,51 +58,48 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         sources: tuple[Source, ...],
         *,
         seed: int,
-        augmentations: tuple[Augmentation, ...],
-        cache: Path,
+        augmentations: tuple[Augmentation, ...] = (),
+        mixup: float | None = None,
     ) -> None:
-        """Draw from ``sources`` with their weights; decoded pictures are kept in ``cache``."""
+        """Draw from ``sources`` with their weights.
+
+        Args:
+            sources: where samples come from.
+            seed: of all draws.
+            augmentations: flips, each with probability 1/2.
+            mixup: a sample is mixed with another with probability 1/2, by a share drawn from the
+                Beta distribution of this parameter; None mixes none.
+        """
         self.sources = sources
         self.seed = seed
         self.augmentations = augmentations
-        self.pictures = DecodedPictures(cache)
-        self._unreadable: set[str] = set()
+        self.mixup = mixup
         weights = np.array([source.weight for source in sources], dtype=np.float64)
         self.shares = weights / weights.sum()
 
     def __getitem__(self, request: SampleRequest) -> tuple[Tensor, Tensor]:
         """Draw one sample, a pure function of the seed and the request."""
         rng = np.random.default_rng([self.seed, request.number])
-        source, pictures = self._draw(rng)
-        pictures = random_crop(pictures, request.patch_size * request.shrink, rng)
-        pictures = random_flips(pictures, self.augmentations, rng)
-        planes = [
-            shrunk(to_planes(np.ascontiguousarray(picture)), request.shrink) for picture in pictures
-        ]
+        sample = self._draw(request, rng)
+        if self.mixup is not None and rng.random() < 0.5:
+            sample = mixed(sample, self._draw(request, rng), rng.beta(self.mixup, self.mixup))
+        views, target = sample
+        return torch.from_numpy(views), torch.from_numpy(target)
+
+    def _draw(self, request: SampleRequest, rng: np.random.Generator) -> tuple[Planes, Planes]:
+        """The same crop and flips of all pictures of a pair; no more than the crop is read."""
+        source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
+        pictures = tuple(source.pairs[int(rng.integers(len(source.pairs)))].pictures())
+        region = random_region(pictures[-1].layout().size, request.patch_size * request.shrink, rng)
+        crops = [picture.pixels(region) for picture in pictures]
+        crops = random_flips(crops, self.augmentations, rng)
+        planes = [shrunk(to_planes(np.ascontiguousarray(crop)), request.shrink) for crop in crops]
         if source.degradation is not None:
             planes = _degrade(planes[0], source, rng)
-        return torch.from_numpy(np.concatenate(planes[:-1])), torch.from_numpy(planes[-1])
-
-    def _draw(self, rng: np.random.Generator) -> tuple[Source, list[NDArray[Any]]]:
-        """A source and the pictures of one of its pairs; another for one that can't be read."""
-        for _ in range(MOST_UNREADABLE):
-            source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
-            pair = source.pairs[int(rng.integers(len(source.pairs)))]
-            try:
-                return source, [self.pictures.get(path) for path in (*pair.views, pair.target)]
-            except (PhotoError, OSError) as error:
-                if pair.id not in self._unreadable:
-                    logger.warning("%s; another picture is taken instead", error)
-                self._unreadable.add(pair.id)
-        raise DataError(
-            f"{MOST_UNREADABLE} pictures in a row can't be read, {pair.target} the last; check the "
-            "folders of data.sources"
-        )
+        return np.concatenate(planes[:-1]), planes[-1]
 
 
-def _degrade(
-    clean: NDArray[np.float32], source: Source, rng: np.random.Generator
-) -> list[NDArray[np.float32]]:
+def _degrade(clean: Planes, source: Source, rng: np.random.Generator) -> list[Planes]:
     """The degraded view of a clean ``(3, P, P)`` picture, and its target."""
     picture = clean.transpose(1, 2, 0)
     if source.exposure:

@@ -7,18 +7,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mirnet.data.picture import Region
+
 Augmentation = Literal["horizontal-flip", "vertical-flip", "transpose"]
 """The paper flips both ways (Sec. 4.2); the transpose adds the quarter turns."""
 
 
-def random_crop(
-    pictures: list[NDArray[Any]], size: int, rng: np.random.Generator
-) -> list[NDArray[Any]]:
-    """The same ``size``×``size`` window of each ``(H, W, C)`` picture, as views."""
-    height, width = pictures[0].shape[:2]
-    top = int(rng.integers(height - size + 1))
-    left = int(rng.integers(width - size + 1))
-    return [picture[top : top + size, left : left + size] for picture in pictures]
+def random_region(size: tuple[int, int], side: int, rng: np.random.Generator) -> Region:
+    """A ``side``×``side`` window of a picture of this height and width."""
+    height, width = size
+    top = int(rng.integers(height - side + 1))
+    left = int(rng.integers(width - side + 1))
+    return Region(top, left, side, side)
 
 
 def random_flips(
@@ -35,6 +35,15 @@ def _flip(picture: NDArray[Any], kind: Augmentation) -> NDArray[Any]:
     if kind == "transpose":
         return picture.transpose(1, 0, 2)
     return picture[:, ::-1] if kind == "horizontal-flip" else picture[::-1]
+
+
+def mixed(
+    one: tuple[NDArray[np.float32], ...], other: tuple[NDArray[np.float32], ...], share: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``share`` of a sample's views and target, the rest of another's (mixup)."""
+    weight = np.float32(share)
+    views, target = (weight * a + (1 - weight) * b for a, b in zip(one, other, strict=True))
+    return views, target
 
 
 def shrunk(planes: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

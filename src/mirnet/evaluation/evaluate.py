@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from mirnet.choices import ProtocolName
-from mirnet.data.manifest import scan_pairs
+from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
+from mirnet.data.picture import Pixels, digest
+from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
-from mirnet.imaging.io import read_photo
 from mirnet.imaging.quantize import to_planes
 from mirnet.metrics.protocol import PROTOCOLS, Protocol, score
 
@@ -29,7 +30,7 @@ class Scores:
 
     Attributes:
         protocol: the name of the protocol they were measured by.
-        data_sha256: of the files scored, in order.
+        data_sha256: of the pictures scored, in order, however they are stored.
         images: metric values for each pair's id.
     """
 
@@ -48,35 +49,39 @@ def evaluate_folder(restore: Restore, folder: Path, protocol: ProtocolName) -> S
 
     Raises DataError for an incomplete folder.
     """
-    return evaluate(restore, scan_pairs(folder), PROTOCOLS[protocol])
+    return evaluate(restore, find_pairs(folder, split="test"), PROTOCOLS[protocol])
 
 
-def evaluate(restore: Restore, pairs: Iterable[Pair], protocol: Protocol) -> Scores:
+def evaluate(restore: Restore, pairs: Sequence[Pair], protocol: Protocol) -> Scores:
     """Score on these pairs, one after the other, by ``protocol``.
 
-    Raises DataError, with the pair's path, for one that the network can't take or the protocol
-    can't score.
+    Raises DataError, with the pair's place, for one that the network can't take or the protocol
+    can't score, or that has no target.
     """
+    require_targets(pairs, of=f"protocol {protocol.name}")
     images = {}
-    digest = hashlib.sha256()
+    content = hashlib.sha256()
     for pair in pairs:
-        views, target = load_pair(pair)
+        pictures = [picture.pixels() for picture in pair.pictures()]
+        views, target = as_tensors(pictures)
         try:
             values = score(restore(views).cpu(), target, protocol)
         except ValueError as error:
             raise DataError(
-                f"{pair.target}: can't be restored or scored as {protocol.name}: {error}"
+                f"{pair.place}: can't be restored or scored as {protocol.name}: {error}"
             ) from error
         images[pair.id] = {name: float(value[0]) for name, value in values.items()}
-        for path in (*pair.views, pair.target):
-            digest.update(path.read_bytes())
-    return Scores(protocol=protocol.name, data_sha256=digest.hexdigest(), images=images)
+        for pixels in pictures:
+            content.update(digest(pixels).encode())
+    return Scores(protocol=protocol.name, data_sha256=content.hexdigest(), images=images)
 
 
 def load_pair(pair: Pair) -> tuple[Tensor, Tensor]:
     """The views ``(1, 3·views, H, W)`` and the target ``(1, 3, H, W)`` of a pair, in [0, 1]."""
-    *views, target = [
-        torch.from_numpy(to_planes(read_photo(path).pixels))[None]
-        for path in (*pair.views, pair.target)
-    ]
+    return as_tensors([picture.pixels() for picture in pair.pictures()])
+
+
+def as_tensors(pictures: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
+    """Views, then a target, as a network takes them: see `load_pair`."""
+    *views, target = [torch.from_numpy(to_planes(pixels))[None] for pixels in pictures]
     return torch.cat(views, dim=1), target

@@ -3,84 +3,116 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
 
+from mirnet.choices import DataSetName, Split
+from mirnet.data.checking import require_sizes, require_targets, require_views
 from mirnet.data.loader import Source, TrainingSamples, make_loader
-from mirnet.data.manifest import check_pairs, scan_clean, scan_pairs
-from mirnet.errors import DataError, RecipeError
+from mirnet.data.packed import Packed, PackedPicture
+from mirnet.data.packing import pack, source_stamp
+from mirnet.data.pair import Pair
+from mirnet.data.sources import find_pairs
+from mirnet.errors import RecipeError
+from mirnet.training.progress import bar
 from mirnet.training.recipe import Recipe, SourceRecipe
 from mirnet.training.schedule import batches_from
+
+logger = logging.getLogger("mirnet")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a run is trained on, found and checked.
+    """What a run is trained on, found, checked and packed.
 
     Attributes:
         sources: the pairs.
-        digest: of the names and sizes of all their files.
+        digest: of their names and content.
     """
 
     sources: tuple[Source, ...]
     digest: str
 
-    def files(self) -> Iterator[Path]:
-        """Every picture."""
+    def pairs(self) -> Iterator[Pair]:
+        """Every pair."""
         for source in self.sources:
-            for pair in source.pairs:
-                yield from (*pair.views, pair.target)
+            yield from source.pairs
 
 
-def open_data(recipe: Recipe) -> TrainingData:
-    """Find the recipe's pictures and look at every header.
+def open_data(recipe: Recipe, folder: Path) -> TrainingData:
+    """Find the recipe's pictures, look at every header, and pack what is not packed yet.
+
+    Pictures that can't be read are left out and named by a warning of the logger ``mirnet``.
+
+    Args:
+        recipe: the whole run.
+        folder: of the run; pictures are packed into its ``packed/`` unless the recipe says where.
 
     Raises:
         DataError: a folder is incomplete, or holds pictures smaller than the largest patch, or of
-            other views than the network takes.
+            other views than the network takes; or there is no room.
         RecipeError: the network does not give the three channels of a target.
     """
     config = recipe.model.config()
     if config.out_channels != 3:
         raise RecipeError(f"model.out_channels: targets have 3 channels, not {config.out_channels}")
     largest = max(stage.patch_size * stage.shrink for stage in recipe.schedule.stages)
-    sources = tuple(_open(source, largest, config.in_channels) for source in recipe.data.sources)
-    digest = hashlib.sha256()
-    for source in sources:
-        for pair in source.pairs:
-            for path in (*pair.views, pair.target):
-                digest.update(f"{pair.id}\0{path.suffix}\0{path.stat().st_size}\0".encode())
-    return TrainingData(sources, digest.hexdigest())
+    cache = recipe.data.cache.expanduser() if recipe.data.cache else folder / "packed"
+    sources, digest = [], hashlib.sha256()
+    for source in recipe.data.sources:
+        pairs = _found(source, largest, config.in_channels)
+        packed = _packed(pairs, cache, source.dataset, source.split)
+        digest.update(packed.digest().encode())
+        sources.append(
+            Source(
+                pairs=packed.pairs,
+                weight=source.weight or float(len(pairs)),
+                degradation=source.degradation,
+                exposure=source.exposure,
+            )
+        )
+    return TrainingData(tuple(sources), digest.hexdigest())
 
 
 def training_batches(
-    recipe: Recipe, data: TrainingData, folder: Path, first_step: int
+    recipe: Recipe, data: TrainingData, first_step: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches from ``first_step`` to the end of the run, ``(views, target)``."""
-    cache = recipe.data.cache.expanduser() if recipe.data.cache else folder / "decoded"
     samples = TrainingSamples(
-        data.sources, seed=recipe.seed, augmentations=recipe.data.augmentations, cache=cache
+        data.sources,
+        seed=recipe.seed,
+        augmentations=recipe.data.augmentations,
+        mixup=recipe.data.mixup,
     )
     requests = batches_from(recipe.schedule, first_step)
     return make_loader(samples, requests, workers=recipe.data.workers)
 
 
-def _open(source: SourceRecipe, largest_patch: int, channels: int) -> Source:
-    folder = source.path.expanduser()
-    pairs = scan_pairs(folder) if source.degradation is None else scan_clean(folder)
-    views = len(pairs[0].views) or 1
-    if 3 * views != channels:
-        raise DataError(
-            f"{folder}: gives {views} view{'s' * (views > 1)} of 3 channels, and the network "
-            f"takes {channels} channels; two views lie in inputL/ and inputR/"
+def _found(source: SourceRecipe, largest_patch: int, channels: int) -> tuple[Pair, ...]:
+    """The pairs of a source; clean pictures without views if it degrades them."""
+    is_clean = source.degradation is not None
+    dataset: DataSetName = "clean" if is_clean and source.dataset == "pairs" else source.dataset
+    pairs = find_pairs(source.path, dataset, source.split)
+    require_targets(pairs, of=str(source.path))
+    if is_clean:
+        pairs = tuple(replace(pair, views=()) for pair in pairs)
+    require_views(pairs, channels, of=str(source.path))
+    require_sizes(pairs, at_least=largest_patch)
+    return pairs
+
+
+def _packed(pairs: tuple[Pair, ...], cache: Path, dataset: DataSetName, split: Split) -> Packed:
+    """The pairs, packed; those that are packed already as they are."""
+    if all(isinstance(picture, PackedPicture) for pair in pairs for picture in pair.pictures()):
+        return Packed(pairs, {})
+    with bar(f"packing {len(pairs)} pictures or pairs") as show:
+        packed = pack(
+            pairs, cache / source_stamp(pairs)[:16], dataset=dataset, split=split, progress=show
         )
-    check_pairs(pairs, at_least=largest_patch)
-    return Source(
-        pairs=pairs,
-        weight=source.weight or float(len(pairs)),
-        degradation=source.degradation,
-        exposure=source.exposure,
-    )
+    for why in packed.unreadable.values():
+        logger.warning("%s; it is left out", why)
+    return packed

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+
+from mirnet.training.progress import columns
 
 
 class RunLog:
@@ -26,14 +26,7 @@ class RunLog:
         _drop_after(self.path, first_step)
         self._file = self.path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("time left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
+        self._progress = columns()
         self._bar = self._progress.add_task("training", total=total_steps, completed=first_step)
 
     def __enter__(self) -> Self:

@@ -65,14 +65,14 @@ def train(recipe: Recipe, folder: Path) -> Path:
 def _train(recipe: Recipe, folder: Path) -> Path:
     device = choose_device(recipe.device)
     recipe = resolved(recipe, device)
-    data = open_data(recipe)
-    validation = Validation(recipe, folder, data.files())
+    data = open_data(recipe, folder)
+    validation = Validation(recipe, folder, data.pairs())
     state = start_or_resume(recipe, folder, device, data.digest)
     precision = "bf16-mixed" if recipe.precision == "bfloat16" else "32-true"
     fabric = Fabric(accelerator=device.type, devices=1, precision=precision)  # type: ignore[arg-type]
     model, optimizer = fabric.setup(state.model, state.optimizer)
     steps = total_steps(recipe.schedule)
-    batches = training_batches(recipe, data, folder, state.step)
+    batches = training_batches(recipe, data, state.step)
     interval, skipped = Interval(), 0
     with StopRequest() as stop, RunLog(folder, first_step=state.step, total_steps=steps) as log:
         clock = Clock()

@@ -10,7 +10,7 @@ import cyclopts
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
-from mirnet.choices import Device, Preset, ProtocolName, TaskName
+from mirnet.choices import DataSetName, Device, Preset, ProtocolName, TaskName
 from mirnet.data.degradations import DEGRADATIONS
 from mirnet.data.transforms import Augmentation
 from mirnet.errors import ConfigError, RecipeError
@@ -64,7 +64,12 @@ class SourceRecipe(Checked):
     PLACE = "data.sources."
 
     path: Path
-    """Holds input/ and target/; or clean pictures, if there is a degradation."""
+    """Holds the data set; or clean pictures, if there is a degradation; or what `mirnet prepare`
+    made of them."""
+    dataset: DataSetName = "pairs"
+    """How its files lie; `mirnet check-data --help` tells. "pairs" holds input/ and target/."""
+    split: Literal["train", "val"] = "train"
+    """The part that is trained on."""
     weight: Annotated[float | None, Within(0, is_open=True)] = None
     """How often it is drawn, relative to the others; by default its number of pictures. All
     sources have a weight, or none has."""
@@ -92,11 +97,14 @@ class DataRecipe(Checked):
     """The folders, drawn from by weight."""
     augmentations: tuple[Augmentation, ...] = ("horizontal-flip", "vertical-flip")
     """Applied with probability 1/2 each (Sec. 4.2)."""
+    mixup: Annotated[float | None, Within(0, 100, is_open=True)] = None
+    """Half the samples are mixed with another, by a share from the Beta distribution of this
+    parameter; the released weights were trained with 1.2, the paper mentions none."""
     workers: Annotated[Whole, Within(0, 256)] = 0
     """Processes that prepare batches; 0 prepares them in the training process."""
     cache: Path | None = None
-    """Where decoded pictures are kept; by default a folder of the run. They take as much as the
-    pictures do uncompressed, and can be shared by runs."""
+    """Where pictures are packed before the first step, uncompressed; by default in a folder of the
+    run. Runs can share it. What `mirnet prepare` packed isn't packed again."""
 
     def __post_init__(self) -> None:
         """Check the sources together."""
@@ -188,7 +196,11 @@ class ValidationRecipe(Checked):
     PLACE = "validation."
 
     folders: tuple[Path, ...] = ()
-    """Paired folders; each is scored on its own."""
+    """Folders of pairs; each is scored on its own."""
+    dataset: DataSetName = "pairs"
+    """How their files lie."""
+    split: Literal["train", "val"] = "val"
+    """The part of the data set that is scored. A test set is for `mirnet evaluate` alone."""
     protocol: ProtocolName = "photo"
     """How it is scored."""
     every: Annotated[Whole, Within(1)] = 1000

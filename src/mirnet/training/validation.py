@@ -13,9 +13,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mirnet.checkpoints.store import read_checkpoint, save_model
-from mirnet.data.manifest import check_pairs, scan_pairs
+from mirnet.data.checking import require_sizes, require_targets, require_views
+from mirnet.data.packed import PackedPicture
 from mirnet.data.pair import Pair
-from mirnet.errors import CheckpointError, DataError, MirnetError
+from mirnet.data.picture import digest
+from mirnet.data.sources import find_pairs
+from mirnet.errors import CheckpointError, DataError, MirnetError, PhotoError
 from mirnet.evaluation.evaluate import Scores, evaluate, load_pair
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
@@ -35,21 +38,18 @@ class Validation:
     holds a picture that is trained on.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, training_files: Iterable[Path]) -> None:
-        """Look at every header, and at the content of files that could be trained on."""
+    def __init__(self, recipe: Recipe, folder: Path, trained_on: Iterable[Pair]) -> None:
+        """Look at every header, and at the content of pictures that could be trained on."""
         self.recipe, self.folder = recipe, folder
         self.pairs: dict[str, tuple[Pair, ...]] = {}
         for path in recipe.validation.folders:
-            pairs = scan_pairs(path.expanduser())
-            check_pairs(pairs, at_least=1)
-            views, channels = len(pairs[0].views), recipe.model.config().in_channels
-            if 3 * views != channels:
-                raise DataError(
-                    f"{path}: gives {views} view{'s' * (views > 1)} of 3 channels, and the network "
-                    f"takes {channels} channels"
-                )
+            pairs = find_pairs(path, recipe.validation.dataset, recipe.validation.split)
+            require_targets(pairs, of=str(path))
+            require_views(pairs, recipe.model.config().in_channels, of=str(path))
+            require_sizes(pairs, at_least=1)
             self.pairs[str(path)] = pairs
-        self._refuse_overlap(training_files)
+        self._targets = {name: _contents(pairs) for name, pairs in self.pairs.items()}
+        self._refuse_overlap(trained_on)
         self._inputs: dict[str, dict[str, float]] = {}
 
     def run(self, state: TrainingState, log: RunLog) -> None:
@@ -112,24 +112,29 @@ class Validation:
 
     def _signature(self) -> str:
         """A digest of protocol and pictures: what scores must share to be compared."""
-        facts: list[Any] = [self.recipe.validation.protocol]
-        for pairs in self.pairs.values():
-            files = [path for pair in pairs for path in (*pair.views, pair.target)]
-            facts.append([(path.name, path.stat().st_size) for path in files])
+        facts = [self.recipe.validation.protocol, *map(list, self._targets.values())]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def _refuse_overlap(self, training_files: Iterable[Path]) -> None:
+    def _refuse_overlap(self, trained_on: Iterable[Pair]) -> None:
         """Raise DataError if a validation picture is trained on, whatever its name."""
-        ours: dict[int, list[Path]] = {}
-        for pairs in self.pairs.values():
-            for pair in pairs:
-                ours.setdefault(pair.target.stat().st_size, []).append(pair.target)
-        for path in training_files:
-            for target in ours.get(path.stat().st_size, []):
-                if path.samefile(target) or _digest(path) == _digest(target):
-                    raise DataError(
-                        f"{target}: is trained on too ({path}); validate on other pictures"
-                    )
+        ours = {sha256: place for each in self._targets.values() for sha256, place in each.items()}
+        for pair in trained_on:
+            if isinstance(pair.target, PackedPicture) and pair.target.sha256 in ours:
+                raise DataError(
+                    f"{ours[pair.target.sha256]}: is trained on too ({pair.id} of data.sources); "
+                    "validate on other pictures"
+                )
+
+
+def _contents(pairs: tuple[Pair, ...]) -> dict[str, str]:
+    """The places of all targets by the digests of their pixels."""
+    contents = {}
+    for target in (pair.target for pair in pairs if pair.target is not None):
+        try:
+            contents[digest(target.pixels())] = target.place
+        except PhotoError as error:
+            raise DataError(str(error)) from error
+    return contents
 
 
 def _first_view(views: Tensor) -> Tensor:
@@ -139,8 +144,3 @@ def _first_view(views: Tensor) -> Tensor:
 
 def _mean_psnr(validation: dict[str, dict[str, float]]) -> float:
     return sum(means["psnr"] for means in validation.values()) / len(validation)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,54 @@
+"""Pictures in folders, and which belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mirnet.errors import DataError
+from mirnet.imaging.io import SUFFIXES
+
+
+def pictures_in(folder: Path, *, needed_by: str) -> dict[str, Path]:
+    """The photo files of a folder by their names without suffix, in order of their names.
+
+    Raises DataError if there is no such folder, no picture in it, or two of one name; ``needed_by``
+    says what it is for.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder.parent}: has no folder {folder.name}/; {needed_by}")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise DataError(f"{path}: has the same name as {found[path.stem].name}; keep one")
+        found[path.stem] = path
+    if not found:
+        raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def require_partners(folders: Mapping[Path, Iterable[str]]) -> None:
+    """Raise DataError, with up to three names, if a name is in one of the folders and not in all.
+
+    Args:
+        folders: each with the names of its pictures.
+    """
+    names = {folder: set(found) for folder, found in folders.items()}
+    for folder, here in names.items():
+        for other, there in names.items():
+            if alone := sorted(here - there):
+                raise DataError(f"{folder}: {listed(alone)} has no partner in {other}")
+
+
+def first_folder(root: Path, *candidates: str) -> Path | None:
+    """The first of these folders below ``root`` (or itself, for ``"."``) that is there."""
+    return next((root / name for name in candidates if (root / name).is_dir()), None)
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

@@ -1,0 +1,37 @@
+"""Data sets: one short file for each, and the list of them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirnet.choices import DataSetName, Split
+from mirnet.data.packed import is_packed, scan_packed
+from mirnet.data.pair import Pair
+from mirnet.data.sources.dnd import DND
+from mirnet.data.sources.dpdd import DPDD
+from mirnet.data.sources.fivek import FIVEK
+from mirnet.data.sources.folders import CLEAN, PAIRS
+from mirnet.data.sources.lol import LOL
+from mirnet.data.sources.realsr import REALSR
+from mirnet.data.sources.sidd import SIDD
+from mirnet.data.sources.spec import DataSet
+from mirnet.errors import DataError
+
+DATASETS: dict[DataSetName, DataSet] = {
+    data.name: data for data in (PAIRS, CLEAN, DPDD, SIDD, DND, *REALSR, LOL, FIVEK)
+}
+
+
+def find_pairs(
+    folder: Path, dataset: DataSetName = "pairs", split: Split = "train"
+) -> tuple[Pair, ...]:
+    """The pairs of a data set's split in ``folder``, as published, kept, or packed by `prepare`.
+
+    Raises DataError that names the folder and what is missing in it.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    if is_packed(folder, split):
+        return scan_packed(folder, dataset, split)
+    return DATASETS[dataset].scan(folder, split)
