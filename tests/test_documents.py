@@ -12,7 +12,7 @@ import torch
 from mirnet.cli.app import app
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
-from mirnet.training.recipe import read_recipe
+from mirnet.training.reading import read_recipe
 from tests.conftest import random_pixels
 
 ROOT = Path(__file__).parent.parent

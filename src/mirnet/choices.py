@@ -11,6 +11,7 @@ ProtocolName = Literal[
     "photo", "sidd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek", "dpdd"
 ]
 Preset = Literal["paper", "released", "small"]
+RecipeName = Literal["paper", "released"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

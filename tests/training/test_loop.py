@@ -139,11 +139,13 @@ def test_training_starts_from_given_weights(make_recipe: MakeRecipe, tmp_path: P
     first = train(make_recipe(), tmp_path / "first")
     recipe = make_recipe()
     still = ScheduleRecipe(lr=1e-30, lr_min=0.0, stages=recipe.schedule.stages)
-    start = replace(recipe.model, start_from=first)
+    start = replace(recipe.model, start_from=str(first))
     second = train(replace(recipe, model=start, schedule=still), tmp_path / "second")
     assert same(load_file(first), load_file(second))
-    other = ModelRecipe(changes={"width": 16, "groups": (1,), "blocks": 1}, start_from=first)
-    with pytest.raises(RecipeError, match=r"model\.start_from: .* is another network"):
+    other = ModelRecipe(changes={"width": 16, "groups": (1,), "blocks": 1}, start_from=str(first))
+    with pytest.raises(
+        RecipeError, match=r"model\.start_from: .*: the weights are for width 8, the network has 16"
+    ):
         train(replace(recipe, model=other), tmp_path / "third")
 
 

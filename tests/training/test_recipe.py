@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from mirnet.errors import RecipeError
 from mirnet.models.config import MIRNetV2Config
-from mirnet.training.recipe import ModelChanges, Recipe, Stage, read_recipe
+from mirnet.training.reading import read_recipe
+from mirnet.training.recipe import ModelChanges, Recipe, Stage
 
-SHIPPED = sorted((Path(__file__).parent.parent.parent / "recipes").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parent.parent.parent / "recipes").rglob("*.toml"))
 
 EXAMPLE = """
 task = "denoising"

@@ -10,5 +10,6 @@ DENOISING = Task(
     summary="remove the noise of small sensors and little light",
     config=MIRNetV2Config(),
     protocols=("sidd",),
+    datasets=("sidd",),
     weights="denoising-small",
 )

@@ -11,4 +11,5 @@ DUAL_PIXEL_DEBLURRING = Task(
     config=MIRNetV2Config(in_channels=6, residual="features"),
     views=2,
     protocols=("dpdd",),
+    datasets=("dpdd",),
 )

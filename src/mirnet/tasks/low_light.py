@@ -10,4 +10,5 @@ LOW_LIGHT = Task(
     summary="brighten what was taken with too little light",
     config=MIRNetV2Config(),
     protocols=("lol",),
+    datasets=("lol",),
 )

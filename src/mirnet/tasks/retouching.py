@@ -10,4 +10,5 @@ RETOUCHING = Task(
     summary="give a flat photo the tones and colours of a retoucher",
     config=MIRNetV2Config(),
     protocols=("fivek",),
+    datasets=("fivek",),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirnet.choices import ProtocolName, TaskName
+from mirnet.choices import DataSetName, ProtocolName, TaskName
 from mirnet.models.config import MIRNetV2Config
 
 
@@ -18,6 +18,7 @@ class Task:
         config: the paper's network for it.
         views: pictures that go in together; 2 for the halves of a dual-pixel photo.
         protocols: names of the protocols that its benchmarks are scored by.
+        datasets: the paper's data sets for it.
         weights: the catalog's name of the weights that are used by default; None while there are
             none.
     """
@@ -26,5 +27,6 @@ class Task:
     summary: str
     config: MIRNetV2Config
     protocols: tuple[ProtocolName, ...]
+    datasets: tuple[DataSetName, ...]
     views: int = 1
     weights: str | None = None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
+from mirnet.checkpoints.catalog import resolve
+from mirnet.checkpoints.load import load_checkpoint
 from mirnet.errors import RecipeError
-from mirnet.models.config import Residual
 from mirnet.tasks.registry import TASKS
 from mirnet.training.recipe import ModelChanges, Recipe
 
@@ -13,11 +16,18 @@ from mirnet.training.recipe import ModelChanges, Recipe
 def with_task(recipe: Recipe) -> Recipe:
     """The recipe with its task's channels and residual, where it does not say otherwise.
 
-    Raises RecipeError if it says otherwise in a way that the task's views don't fit.
+    Without a preset, the rest of the network is that of the weights it starts from.
+
+    Raises:
+        RecipeError: it says otherwise in a way that the task's views don't fit.
+        CheckpointError: the weights to start from can't be used.
     """
     task = TASKS[recipe.task]
-    residual: Residual = task.config.residual
-    changes = ModelChanges(in_channels=task.config.in_channels, residual=residual)
+    changes = ModelChanges()
+    if recipe.model.start_from is not None and recipe.model.preset is None:
+        started = load_checkpoint(resolve(Path(recipe.model.start_from).expanduser()))
+        changes.update(cast(ModelChanges, started.config.to_dict()))
+    changes["in_channels"], changes["residual"] = task.config.in_channels, task.config.residual
     changes.update(recipe.model.changes)
     channels = changes["in_channels"]
     if channels != 3 * task.views:

@@ -6,10 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-import cyclopts
-from cyclopts import App, Parameter
-from cyclopts.config import Toml
-
 from mirnet.choices import DataSetName, Device, Preset, ProtocolName, TaskName
 from mirnet.data.degradations import DEGRADATIONS
 from mirnet.data.transforms import Augmentation
@@ -41,17 +37,19 @@ class ModelChanges(TypedDict, total=False):
 class ModelRecipe:
     """The network: a preset, and what differs from it."""
 
-    preset: Preset = "paper"
-    """Where the config starts from."""
+    preset: Preset | None = None
+    """Where the config starts from; the network of ``start_from``, or else the paper's, unless
+    told."""
     changes: ModelChanges = field(default_factory=ModelChanges)
     """What differs from the preset."""
-    start_from: Path | None = None
-    """Weights to start from instead of random ones."""
+    start_from: str | None = None
+    """Weights to start from instead of random ones: a file, or a name that `mirnet weights` lists.
+    They may be for other numbers of channels."""
 
     def config(self) -> MIRNetV2Config:
         """The network's config. Raises RecipeError for one that breaks a rule."""
         try:
-            preset = MIRNetV2Config.preset(self.preset)
+            preset = MIRNetV2Config.preset(self.preset or "paper")
             return MIRNetV2Config.from_dict({**preset.to_dict(), **self.changes})
         except ConfigError as error:
             raise RecipeError(f"model.{error}") from error
@@ -155,6 +153,20 @@ class Stage(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Segment(Checked):
+    """A piece of the learning rate's course, in the form of half a cosine."""
+
+    PLACE = "schedule.segments."
+
+    steps: Annotated[Whole, Within(1)]
+    """How many batches."""
+    lr: Annotated[float, Within(0, is_open=True)] = 2e-4
+    """Learning rate of its first step."""
+    lr_end: Annotated[float, Within(0)] = 1e-6
+    """Learning rate of its last step."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScheduleRecipe(Checked):
     """Learning rate and stages over the run."""
 
@@ -174,6 +186,9 @@ class ScheduleRecipe(Checked):
     )
     """The paper's patch sizes and 300,000 steps. It gives no stage lengths: these have the
     proportions of the released recipe's first four stages, 92 : 64 : 48 : 36."""
+    segments: tuple[Segment, ...] = ()
+    """The learning rate in pieces, whose steps add up to the stages'. ``lr``, ``lr_min`` and
+    ``warmup_steps`` then count for nothing."""
 
     def __post_init__(self) -> None:
         """Check the rates and the steps against each other."""
@@ -187,6 +202,9 @@ class ScheduleRecipe(Checked):
             raise self.fault(
                 "warmup_steps", f"must be fewer than the {steps} steps, got {self.warmup_steps}"
             )
+        rated = sum(segment.steps for segment in self.segments)
+        if self.segments and rated != steps:
+            raise self.fault("segments", f"have {rated} steps, the stages {steps}; make them equal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,39 +270,6 @@ class Recipe(Checked):
         """The resolved recipe as plain values, for JSON."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
-
-
-def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
-    """Read a TOML recipe; ``overrides`` are command-line tokens such as ``--optim.loss l1``.
-
-    Paths in the file are taken from the folder that mirnet runs in. Raises RecipeError that names
-    the file and the key.
-    """
-    if not path.is_file():
-        raise RecipeError(f"{path}: there is no such recipe file")
-    if path.suffix.lower() != ".toml":
-        raise RecipeError(f"{path}: a recipe is a TOML file, NAME.toml; write it as one")
-    app = App(
-        name="train",
-        config=Toml(path, search_parents=False, use_commands_as_keys=False),
-        result_action="return_value",
-        help_flags=[],
-        version_flags=[],
-    )
-
-    @app.default
-    def recipe(recipe: Annotated[Recipe, Parameter(name="*")]) -> Recipe:
-        return recipe
-
-    try:
-        result: Recipe = app(
-            overrides or [], exit_on_error=False, print_error=False, help_on_error=False
-        )
-    except (cyclopts.CycloptsError, OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: {' '.join(str(error).split())}") from error
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
-    return result
 
 
 def _plain(value: Any) -> Any:

@@ -26,14 +26,24 @@ def stage_at(schedule: ScheduleRecipe, step: int) -> Stage:
 def lr_at(schedule: ScheduleRecipe, step: int) -> float:
     """The learning rate of a step: linear warm-up, then a cosine from ``lr`` to ``lr_min``.
 
-    The last step has ``lr_min`` exactly.
+    The last step has ``lr_min`` exactly. Where there are segments, each goes from its rate to its
+    end by half a cosine, and has both exactly.
     """
+    if schedule.segments:
+        for segment in schedule.segments:
+            if step < segment.steps:
+                return _cosine(segment.lr, segment.lr_end, step / max(segment.steps - 1, 1))
+            step -= segment.steps
+        return schedule.segments[-1].lr_end
     if step < schedule.warmup_steps:
         return schedule.lr * (step + 1) / (schedule.warmup_steps + 1)
     span = max(total_steps(schedule) - 1 - schedule.warmup_steps, 1)
     progress = min((step - schedule.warmup_steps) / span, 1.0)
-    cosine = (1 + math.cos(math.pi * progress)) / 2
-    return schedule.lr_min + (schedule.lr - schedule.lr_min) * cosine
+    return _cosine(schedule.lr, schedule.lr_min, progress)
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def samples_before(schedule: ScheduleRecipe, step: int) -> int:

@@ -14,7 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mirnet.atomic import replacing
-from mirnet.checkpoints.store import read_checkpoint
+from mirnet.checkpoints.adapt import adapted
+from mirnet.checkpoints.catalog import resolve
+from mirnet.checkpoints.load import load_checkpoint
 from mirnet.errors import CheckpointError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
@@ -128,10 +130,11 @@ def start_or_resume(recipe: Recipe, folder: Path, device: torch.device, data: st
     torch.manual_seed(recipe.seed)
     model = MIRNetV2(recipe.model.config())
     if recipe.model.start_from is not None:
-        start = read_checkpoint(recipe.model.start_from.expanduser())
-        if start.config != model.config:
-            raise RecipeError(f"model.start_from: {recipe.model.start_from} is another network")
-        model.load_state_dict(start.weights)
+        start = load_checkpoint(resolve(Path(recipe.model.start_from).expanduser()))
+        try:
+            model.load_state_dict(adapted(start, model.config))
+        except CheckpointError as error:
+            raise RecipeError(f"model.start_from: {recipe.model.start_from}: {error}") from error
     model = model.to(device)
     if device.type != "mps":
         # It is faster; PyTorch's type hints miss this overload.
