@@ -53,7 +53,16 @@ class DeviceError(MirnetError):
 
 
 class DataError(MirnetError):
-    """A data folder is incomplete or inconsistent. The message names the folder."""
+    """A data folder is incomplete or inconsistent. The message names the folder.
+
+    Attributes:
+        places: every file that is concerned, where a message names but a few.
+    """
+
+    def __init__(self, message: str, *, places: tuple[str, ...] = ()) -> None:
+        """Say what is wrong, and where."""
+        super().__init__(message)
+        self.places = places
 
 
 class NonFiniteError(MirnetError):

@@ -14,9 +14,11 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 import mirnet
+from mirnet.cli.check_data import check_data
 from mirnet.cli.convert import convert
 from mirnet.cli.doctor import doctor
 from mirnet.cli.evaluate import evaluate
+from mirnet.cli.prepare import prepare
 from mirnet.cli.profile import profile
 from mirnet.cli.restore import restore
 from mirnet.cli.train import train
@@ -31,7 +33,10 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (restore, train, evaluate, profile, convert, weights, doctor):
+COMMANDS = (
+    restore, train, evaluate, check_data, prepare, profile, convert, weights, doctor
+)  # fmt: skip
+for command in COMMANDS:
     app.command(command)
 
 

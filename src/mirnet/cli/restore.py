@@ -117,23 +117,9 @@ class _Bar:
     """A progress bar on stderr that appears with the first photo."""
 
     def __enter__(self) -> _Bar:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from mirnet.progress import columns
 
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("time left"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
+        self._progress = columns()
         self._bar = self._progress.add_task("restoring", total=None)
         return self
 

@@ -39,7 +39,10 @@ def require_partners(folders: Mapping[Path, Iterable[str]]) -> None:
     for folder, here in names.items():
         for other, there in names.items():
             if alone := sorted(here - there):
-                raise DataError(f"{folder}: {listed(alone)} has no partner in {other}")
+                raise DataError(
+                    f"{folder}: {listed(alone)} has no partner in {other}",
+                    places=tuple(str(folder / name) for name in alone),
+                )
 
 
 def first_folder(root: Path, *candidates: str) -> Path | None:

@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from filelock import FileLock
 
 from mirnet.atomic import replacing
 from mirnet.choices import DataSetName, Split
+from mirnet.data.ahead import in_order
 from mirnet.data.packed import (
     HEAD,
     INDEX,
@@ -123,7 +122,7 @@ def _pack_rest(pairs: Sequence[Pair], packed: Path, progress: Progress) -> None:
         lines.seek(0, os.SEEK_END)
         writer = _Writer(packed, *_end_of(done))
         with writer:
-            for number, (pair, read) in enumerate(_decoded(todo), start=len(done) + 1):
+            for number, (pair, read) in enumerate(in_order(_pixels_of, todo), start=len(done) + 1):
                 record: dict[str, Any] = {"id": pair.id}
                 if isinstance(read, str):
                     record["unreadable"] = read
@@ -136,20 +135,6 @@ def _pack_rest(pairs: Sequence[Pair], packed: Path, progress: Progress) -> None:
                 lines.flush()
                 progress(number, len(pairs))
         os.fsync(lines.fileno())
-
-
-def _decoded(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, list[Pixels] | str]]:
-    """Pairs in order with their pixels, or why there are none; decoded a few ahead, in threads."""
-    ahead = os.cpu_count() or 1
-    with ThreadPoolExecutor(ahead) as pool:
-        waiting: deque[tuple[Pair, Future[list[Pixels] | str]]] = deque()
-        for pair in pairs:
-            waiting.append((pair, pool.submit(_pixels_of, pair)))
-            if len(waiting) > ahead:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
 
 
 def _pixels_of(pair: Pair) -> list[Pixels] | str:

@@ -18,7 +18,7 @@ from mirnet.data.packing import pack, source_stamp
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import RecipeError
-from mirnet.training.progress import bar
+from mirnet.progress import bar
 from mirnet.training.recipe import Recipe, SourceRecipe
 from mirnet.training.schedule import batches_from
 

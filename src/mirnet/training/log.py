@@ -14,7 +14,7 @@ from typing import Any, Self
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from mirnet.training.progress import columns
+from mirnet.progress import columns
 
 
 class RunLog:

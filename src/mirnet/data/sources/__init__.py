@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from mirnet.choices import DataSetName, Split
 from mirnet.data.packed import is_packed, scan_packed
@@ -20,6 +21,18 @@ from mirnet.errors import DataError
 DATASETS: dict[DataSetName, DataSet] = {
     data.name: data for data in (PAIRS, CLEAN, DPDD, SIDD, DND, *REALSR, LOL, FIVEK)
 }
+
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def splits_in(folder: Path, dataset: DataSetName) -> tuple[Split, ...]:
+    """The splits that a folder has, or is to have if it is a published data set."""
+    folder = folder.expanduser()
+    packed = tuple(split for split in SPLITS if is_packed(folder, split))
+    if packed or DATASETS[dataset].counts:
+        return packed or tuple(DATASETS[dataset].counts)
+    return tuple(split for split in SPLITS if (folder / split).is_dir()) or ("train",)
 
 
 def find_pairs(

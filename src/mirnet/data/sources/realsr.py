@@ -55,7 +55,10 @@ def _published(folder: Path, scale: int) -> list[Pair]:
             raise DataError(f"{path}: is no picture of ×{scale}; take it out")
         (low if match["scale"] else high)[match["stem"]] = path
     if alone := sorted(high.keys() ^ low.keys()):
-        raise DataError(f"{folder}: {listed(alone)} has no partner (…_HR and …_LR{scale})")
+        raise DataError(
+            f"{folder}: {listed(alone)} has no partner (…_HR and …_LR{scale})",
+            places=tuple(str(folder / stem) for stem in alone),
+        )
     return [
         Pair(id=stem, views=(FilePicture(low[stem]),), target=FilePicture(path))
         for stem, path in high.items()

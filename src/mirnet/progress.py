@@ -1,4 +1,4 @@
-"""A progress bar on stderr for what a run does before its first step."""
+"""A progress bar on stderr."""
 
 from __future__ import annotations
 

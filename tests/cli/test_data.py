@@ -1,0 +1,69 @@
+"""check-data and prepare, as a person types them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mirnet.cli.app import main
+from mirnet.data.sources import find_pairs
+from tests.data import publishers
+from tests.data.publishers import picture, put, worse
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    for number in range(3):
+        put(tmp_path / "mine" / "train" / "target" / f"{number}.png", picture(number))
+        put(tmp_path / "mine" / "train" / "input" / f"{number}.png", worse(picture(number), 0))
+    return tmp_path / "mine"
+
+
+def test_check_data_says_sound_or_what_is_wrong(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check-data", "pairs", str(mine)]) == 0
+    assert capsys.readouterr().out == "train: 3 pairs\npairs of your own: sound\n"
+    broken = mine / "train" / "input" / "1.png"
+    broken.write_bytes(b"")
+    assert main(["check-data", "pairs", str(mine)]) == 1
+    out = capsys.readouterr().out
+    assert f"wrong  {broken}: " in out
+    assert "input,target" in out
+
+
+def test_check_data_takes_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publishers.lol(tmp_path)
+    assert main(["check-data", "lol", str(tmp_path), "--split", "test"]) == 1
+    out = capsys.readouterr().out
+    assert "test has 2 pairs, LoL is published with 15" in out
+    assert "our485" not in out.splitlines()[0]
+
+
+def test_prepare_packs_what_can_be_read(
+    mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = tmp_path / "packed"
+    command = ["prepare", "pairs", str(mine), "-o", str(packed)]
+    assert main(command) == 0
+    assert "train: 3 pairs take 0.00 GB in" in capsys.readouterr().out
+    for was, now in zip(
+        find_pairs(mine, "pairs", "train"), find_pairs(packed, "pairs", "train"), strict=True
+    ):
+        for one, other in zip(was.pictures(), now.pictures(), strict=True):
+            assert np.array_equal(one.pixels(), other.pixels())
+    assert main(command) == 0
+    (mine / "train" / "input" / "1.png").write_bytes(b"")
+    assert main(command) == 1
+    assert "holds other pictures, or older ones; remove it" in capsys.readouterr().err
+    assert main([*command[:-1], str(tmp_path / "again")]) == 1
+    assert "left out 1: " in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "lol", str(tmp_path / "no"), "-o", str(tmp_path / "p")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["check-data", "lol", str(tmp_path / "no")]) == 1
+    assert "there is no such folder" in capsys.readouterr().out
