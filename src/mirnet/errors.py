@@ -10,6 +10,7 @@
     ├── DeviceError                  a device or its arithmetic is not there
     ├── DataError                    a data folder is incomplete or inconsistent
     ├── NonFiniteError               a computation left the finite numbers
+    ├── LostProcessError             another process of a training run has ended
     ├── InsufficientMemoryError      the work would not fit in memory
     └── MissingDependencyError       an optional package is not installed
 
@@ -67,6 +68,10 @@ class DataError(MirnetError):
 
 class NonFiniteError(MirnetError):
     """A computation gave NaN or infinity where only finite numbers make sense."""
+
+
+class LostProcessError(MirnetError):
+    """Another process of a training run has ended. The run goes on from its last state."""
 
 
 class InsufficientMemoryError(MirnetError):

@@ -20,7 +20,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.batches import training_batches
-from mirnet.training.loop import MOST_SKIPPED, train
+from mirnet.training.loop import train
 from mirnet.training.recipe import (
     DataRecipe,
     ModelRecipe,
@@ -32,6 +32,7 @@ from mirnet.training.recipe import (
     ValidationRecipe,
 )
 from mirnet.training.state import TrainingState
+from mirnet.training.step import MOST_SKIPPED
 from tests.conftest import random_pixels
 from tests.training.conftest import MakeRecipe
 
@@ -154,8 +155,8 @@ def spoilt_batches(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Batches with these numbers hold NaN."""
     spoilt: set[int] = set()
 
-    def batches(*arguments: Any) -> Iterator[tuple[Tensor, Tensor]]:
-        for number, (views, target) in enumerate(training_batches(*arguments)):
+    def batches(*arguments: Any, **share: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        for number, (views, target) in enumerate(training_batches(*arguments, **share)):
             yield (views * torch.nan if number in spoilt else views), target
 
     monkeypatch.setattr("mirnet.training.loop.training_batches", batches)

@@ -51,14 +51,14 @@ import os, signal, sys
 from mirnet.cli.app import main
 from mirnet.training import loop
 
-step = loop._step
+step = loop.take_step
 
 def counted(*arguments):
     if arguments[-1] == int(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments)
 
-loop._step = counted
+loop.take_step = counted
 sys.exit(main(sys.argv[2:]))
 """
 

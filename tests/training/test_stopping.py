@@ -64,11 +64,3 @@ def test_two_runs_don_t_share_a_folder(make_recipe: MakeRecipe, tmp_path: Path) 
         train(make_recipe(), tmp_path)
     assert not (tmp_path / "log.jsonl").exists()
     train(make_recipe(), tmp_path)
-
-
-def test_torchrun_is_refused(
-    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RecipeError, match="several processes can't train together yet"):
-        train(make_recipe(), tmp_path)

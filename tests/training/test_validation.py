@@ -37,7 +37,7 @@ def test_pictures_that_are_trained_on_are_refused_by_content(
 def test_folders_are_checked_before_the_first_step(
     make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirnet.training.loop._step", lambda *_: pytest.fail("a step was done"))
+    monkeypatch.setattr("mirnet.training.loop.take_step", lambda *_: pytest.fail("a step was done"))
     with pytest.raises(DataError, match="gone: there is no such folder"):
         train(make_recipe(validation=judged(tmp_path / "gone")), tmp_path / "run")
     shutil.copytree(other_pairs, tmp_path / "uneven")

@@ -40,8 +40,13 @@ class Scores:
 
     def means(self) -> dict[str, float]:
         """The mean of each metric over the pairs, as the paper's tables give it."""
-        rows = list(self.images.values())
-        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        return mean_scores(self.images)
+
+
+def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The mean of each metric over images, of which there is at least one."""
+    rows = list(images.values())
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def evaluate_folder(restore: Restore, folder: Path, protocol: ProtocolName) -> Scores:

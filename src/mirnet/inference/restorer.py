@@ -53,13 +53,14 @@ class Restorer:
     """
 
     def __init__(
-        self, model: MIRNetV2, *, device: Device = "auto", precision: Precision = "auto"
+        self, model: MIRNetV2, *, device: Device | str = "auto", precision: Precision = "auto"
     ) -> None:
         """Take over a model.
 
         Args:
             model: the network; it is copied, not changed.
-            device: where to run; ``auto`` takes CUDA, then MPS, then the CPU.
+            device: where to run; ``auto`` takes CUDA, then MPS, then the CPU. ``cuda:1`` is the
+                second GPU.
             precision: of the network's arithmetic; ``auto`` is bfloat16 on a CUDA device that has
                 it, float32 elsewhere. Global reductions and the output stay in float32.
 

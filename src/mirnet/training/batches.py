@@ -43,7 +43,7 @@ class TrainingData:
             yield from source.pairs
 
 
-def open_data(recipe: Recipe, folder: Path) -> TrainingData:
+def open_data(recipe: Recipe, folder: Path, *, processes: int = 1) -> TrainingData:
     """Find the recipe's pictures, look at every header, and pack what is not packed yet.
 
     Pictures that can't be read are left out and named by a warning of the logger ``mirnet``.
@@ -51,13 +51,22 @@ def open_data(recipe: Recipe, folder: Path) -> TrainingData:
     Args:
         recipe: the whole run.
         folder: of the run; pictures are packed into its ``packed/`` unless the recipe says where.
+        processes: that train together.
 
     Raises:
         DataError: a folder is incomplete, or holds pictures smaller than the largest patch, or of
             other views than the network takes; or there is no room.
-        RecipeError: the network does not give the three channels of a target.
+        RecipeError: the network does not give the three channels of a target, or a batch can't be
+            shared equally among the processes.
     """
     config = recipe.model.config()
+    parts = processes * recipe.optim.accumulate
+    for stage in recipe.schedule.stages:
+        if stage.batch_size % parts:
+            raise RecipeError(
+                f"schedule.stages.batch_size: {stage.batch_size} can't be shared equally among "
+                f"{processes} processes in {recipe.optim.accumulate} parts each"
+            )
     if config.out_channels != 3:
         raise RecipeError(f"model.out_channels: targets have 3 channels, not {config.out_channels}")
     largest = max(stage.patch_size * stage.shrink for stage in recipe.schedule.stages)
@@ -79,16 +88,22 @@ def open_data(recipe: Recipe, folder: Path) -> TrainingData:
 
 
 def training_batches(
-    recipe: Recipe, data: TrainingData, first_step: int
+    recipe: Recipe, data: TrainingData, first_step: int, *, rank: int = 0, processes: int = 1
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches from ``first_step`` to the end of the run, ``(views, target)``."""
+    """The batches from ``first_step`` to the end of the run, ``(views, target)``.
+
+    Of several processes, each gets its share of every batch.
+    """
     samples = TrainingSamples(
         data.sources,
         seed=recipe.seed,
         augmentations=recipe.data.augmentations,
         mixup=recipe.data.mixup,
     )
-    requests = batches_from(recipe.schedule, first_step)
+    requests = (
+        batch[rank * len(batch) // processes : (rank + 1) * len(batch) // processes]
+        for batch in batches_from(recipe.schedule, first_step)
+    )
     return make_loader(samples, requests, workers=recipe.data.workers)
 
 

@@ -20,8 +20,16 @@ from mirnet.progress import columns
 class RunLog:
     """The log of a run in its folder: ``log.jsonl`` and ``tensorboard/``."""
 
-    def __init__(self, folder: Path, *, first_step: int, total_steps: int) -> None:
-        """Go on with the log of a run; what it said after ``first_step`` is dropped."""
+    def __init__(
+        self, folder: Path, *, first_step: int, total_steps: int, quiet: bool = False
+    ) -> None:
+        """Go on with the log of a run; what it said after ``first_step`` is dropped.
+
+        Of several processes, all but one are to be ``quiet``: they say and write nothing.
+        """
+        self.quiet = quiet
+        if quiet:
+            return
         self.path = folder / "log.jsonl"
         _drop_after(self.path, first_step)
         self._file = self.path.open("a", encoding="utf-8")
@@ -31,7 +39,8 @@ class RunLog:
 
     def __enter__(self) -> Self:
         """Show the progress bar."""
-        self._progress.start()
+        if not self.quiet:
+            self._progress.start()
         return self
 
     def __exit__(
@@ -41,16 +50,22 @@ class RunLog:
         traceback: TracebackType | None,
     ) -> None:
         """Close the files."""
+        if self.quiet:
+            return
         self._progress.stop()
         self._board.close()
         self._file.close()
 
     def advance(self, step: int, loss: float) -> None:
         """Move the progress bar to ``step`` steps done."""
+        if self.quiet:
+            return
         self._progress.update(self._bar, completed=step, description=f"training, loss {loss:.5f}")
 
     def write(self, kind: str, step: int, values: Mapping[str, float | int | str]) -> None:
         """Report ``values`` after ``step`` steps; ``kind`` is "train" or "validation"."""
+        if self.quiet:
+            return
         line: dict[str, Any] = {"kind": kind, "step": step}
         line |= {key: _rounded(value) for key, value in values.items()}
         self._file.write(json.dumps(line) + "\n")
@@ -62,10 +77,14 @@ class RunLog:
 
     def show(self, name: str, step: int, picture: Tensor) -> None:
         """Show a picture ``(3, H, W)`` in [0, 1] in TensorBoard."""
+        if self.quiet:
+            return
         self._board.add_image(name, picture.clamp(0, 1), step)
 
     def say(self, message: str) -> None:
         """Print a line above the progress bar."""
+        if self.quiet:
+            return
         self._progress.console.print(message, highlight=False)
 
 

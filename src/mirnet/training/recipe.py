@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from mirnet.choices import DataSetName, Device, Preset, ProtocolName, TaskName
+from mirnet.choices import DataSetName, Device, Precision, Preset, ProtocolName, TaskName
 from mirnet.data.degradations import DEGRADATIONS
 from mirnet.data.transforms import Augmentation
 from mirnet.errors import ConfigError, RecipeError
@@ -235,11 +235,21 @@ class Recipe(Checked):
     """The task that the weights are for."""
     seed: Annotated[Whole, Within(0, 2**63 - 1)] = 0
     """Of the initial weights and of the order and augmentation of the data."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Of the network's arithmetic; the weights and the optimiser stay in float32. "auto" is
-    bfloat16 on a device that computes in it."""
+    bfloat16 on a device that computes in it. Gradients are scaled in float16."""
     device: Device = "auto"
     """Where to train."""
+    devices: Annotated[Whole, Within(1, 1024)] = 1
+    """Processes on each machine, one for each GPU; a step's batch is shared among them. torchrun
+    sets it itself."""
+    nodes: Annotated[Whole, Within(1, 1024)] = 1
+    """Machines; more than one are started by torchrun."""
+    compile: bool = False
+    """Let torch.compile make the network faster; the first steps take minutes."""
+    recompute: bool = False
+    """Compute features again in the backward pass instead of keeping them: a fraction of the
+    memory, a third more time."""
     checkpoint_every: Annotated[Whole, Within(1)] = 500
     """Steps between states that training can be resumed from."""
     log_every: Annotated[Whole, Within(1)] = 50

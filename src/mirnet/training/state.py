@@ -22,9 +22,11 @@ from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
 from mirnet.training.schedule import ema_at, stage_at
 
+STATE = "state.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 FREE = (
-    "checkpoint_every", "log_every", "device", "precision", "validation", "data.workers",
+    "checkpoint_every", "log_every", "device", "nodes", "compile", "recompute", "precision",
+    "validation", "data.workers", "optim.accumulate",
     "data.cache", "schedule.stages",
 )  # fmt: skip
 """What may differ from the recipe that a run was started with: how it is done and reported. The
@@ -41,6 +43,7 @@ class TrainingState:
         average: the moving average of the weights, by name; None if the recipe wants none.
         data: a digest of what is trained on.
         step: steps done.
+        scaler: keeps the scale of gradients in float16.
     """
 
     model: MIRNetV2
@@ -48,6 +51,7 @@ class TrainingState:
     average: dict[str, Tensor] | None
     data: str
     step: int = 0
+    scaler: torch.amp.GradScaler | None = None
 
     def update_average(self, decay: float) -> None:
         """Move the average towards the weights, by what the step says: see `ema_at`."""
@@ -71,6 +75,7 @@ class TrainingState:
             "step": str(self.step),
             "data": self.data,
             "recipe": json.dumps(recipe.to_dict()),
+            "scale": json.dumps(self.scaler.state_dict() if self.scaler else None),
         }
         try:
             with replacing(path) as temporary:
@@ -109,6 +114,8 @@ class TrainingState:
                 f"{path}: the pictures of data.sources have changed since the run was started; "
                 "bring them back, or train into a new folder"
             )
+        if self.scaler is not None and (scale := json.loads(metadata.get("scale", "null"))):
+            self.scaler.load_state_dict(scale)
         self.model.load_state_dict(_under("model.", tensors))
         for name, parameter in self.model.named_parameters():
             values = {m: tensors[f"{m}.{name}"] for m in MOMENTS if f"{m}.{name}" in tensors}
@@ -122,8 +129,14 @@ class TrainingState:
                 self.average[name].copy_(value)
 
 
-def start_or_resume(recipe: Recipe, folder: Path, device: torch.device, data: str) -> TrainingState:
-    """The state of the run that ``folder`` holds, or of a new one, whose recipe it then notes.
+def start_or_resume(
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    data: str,
+    scaler: torch.amp.GradScaler | None = None,
+) -> TrainingState:
+    """The state of the run that ``folder`` holds, or of a new one.
 
     Everything is on ``device`` before it is copied or loaded, so that nothing stays behind.
     """
@@ -145,14 +158,19 @@ def start_or_resume(recipe: Recipe, folder: Path, device: torch.device, data: st
     average = None
     if recipe.optim.ema is not None:
         average = {name: value.clone() for name, value in model.state_dict().items()}
-    state = TrainingState(model, optimizer, average, data)
-    saved = folder / "state.safetensors"
+    state = TrainingState(model, optimizer, average, data, scaler=scaler)
+    saved = folder / STATE
     if saved.exists():
         state.load(saved, recipe)
-    else:
-        with replacing(folder / "recipe.json") as temporary:
-            temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
     return state
+
+
+def note_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write down the recipe, resolved, that a run was started with."""
+    path = folder / "recipe.json"
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -18,14 +18,21 @@ from mirnet.data.packed import PackedPicture
 from mirnet.data.pair import Pair
 from mirnet.data.picture import digest
 from mirnet.data.sources import find_pairs
-from mirnet.errors import CheckpointError, DataError, MirnetError, PhotoError
-from mirnet.evaluation.evaluate import Scores, evaluate, load_pair
+from mirnet.errors import (
+    CheckpointError,
+    DataError,
+    LostProcessError,
+    MirnetError,
+    PhotoError,
+)
+from mirnet.evaluation.evaluate import Restore, evaluate, load_pair, mean_scores
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.log import RunLog
 from mirnet.training.recipe import Recipe
 from mirnet.training.state import TrainingState
+from mirnet.training.team import Team
 
 SHOWN = 3
 """Pictures of each folder that TensorBoard shows: input, output and target side by side."""
@@ -38,8 +45,11 @@ class Validation:
     holds a picture that is trained on.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, trained_on: Iterable[Pair]) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: Path, trained_on: Iterable[Pair], team: Team
+    ) -> None:
         """Look at every header, and at the content of pictures that could be trained on."""
+        self.team = team
         self.recipe, self.folder = recipe, folder
         self.pairs: dict[str, tuple[Pair, ...]] = {}
         for path in recipe.validation.folders:
@@ -53,38 +63,41 @@ class Validation:
         self._inputs: dict[str, dict[str, float]] = {}
 
     def run(self, state: TrainingState, log: RunLog) -> None:
-        """Save the weights (or their average), score them, and keep the best.
+        """Score the weights (or their average), each process a share; save them, keep the best.
 
         Nothing that goes wrong with a picture or a score ends the run; the log says it.
         """
         recipe = self.recipe
         model = MIRNetV2(state.model.config)
         model.load_state_dict(state.average or state.model.state_dict())
+        device = next(state.model.parameters()).device
         provenance: dict[str, Any] = {"recipe": recipe.to_dict(), "step": state.step}
-        newest = self.folder / "model.safetensors"
+        scores = {}
         try:
-            scores = self._score(model, state.step, log) if self.pairs else {}
+            restorer = Restorer(model, device=str(device), precision=recipe.precision)
+            scores = self._score(restorer, state.step, log)
+        except LostProcessError:
+            raise
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
-            log.say(f"step {state.step}: validation failed: {' '.join(str(error).split())}")
-            log.write("validation", state.step, {"failed": " ".join(str(error).split())})
-            save_model(model, newest, task=recipe.task, provenance=provenance)
+            log.say(f"step {state.step}: validation failed: {_one_line(error)}")
+            log.write("validation", state.step, {"failed": _one_line(error)})
+        if not self.team.is_first:
             return
-        provenance["validation"] = scores
-        save_model(model, newest, task=recipe.task, provenance=provenance)
+        if scores:
+            provenance["validation"] = scores
+        save_model(
+            model, self.folder / "model.safetensors", task=recipe.task, provenance=provenance
+        )
         if scores:
             provenance["validated_by"] = self._signature()
             self._keep_best(model, provenance)
 
-    def _score(self, model: MIRNetV2, step: int, log: RunLog) -> dict[str, dict[str, float]]:
-        recipe = self.recipe
-        restorer = Restorer(model, device=recipe.device, precision=recipe.precision)
-        protocol = PROTOCOLS[recipe.validation.protocol]
+    def _score(self, restorer: Restorer, step: int, log: RunLog) -> dict[str, dict[str, float]]:
         found = {}
         for name, pairs in self.pairs.items():
             if name not in self._inputs:
-                self._inputs[name] = evaluate(_first_view, pairs, protocol).means()
-            scores: Scores = evaluate(restorer, pairs, protocol)
-            means, inputs = scores.means(), self._inputs[name]
+                self._inputs[name] = self._means(_first_view, pairs)
+            means, inputs = self._means(restorer, pairs), self._inputs[name]
             found[name] = means
             said = {f"input_{metric}": value for metric, value in inputs.items()}
             log.write("validation", step, {"folder": name, **means, **said})
@@ -92,11 +105,29 @@ class Validation:
                 f"step {step}: {name}: PSNR {means['psnr']:.3f} dB (input {inputs['psnr']:.3f}), "
                 f"SSIM {means['ssim']:.4f} (input {inputs['ssim']:.4f})"
             )
-            for pair in pairs[:SHOWN]:
+            for pair in pairs[: 0 if log.quiet else SHOWN]:
                 views, target = load_pair(pair)
                 strip = torch.cat([_first_view(views), restorer(views), target], dim=3)
                 log.show(f"{name}/{pair.id}", step, strip[0])
         return found
+
+    def _means(self, restore: Restore, pairs: tuple[Pair, ...]) -> dict[str, float]:
+        """Mean scores of all pairs, of which each process computes its share.
+
+        What goes wrong in one of them is raised in all, so that none waits for it.
+        """
+        share, protocol = pairs[self.team.rank :: self.team.size], self.recipe.validation.protocol
+        mine: dict[str, dict[str, float]] | str
+        try:
+            mine = evaluate(restore, share, PROTOCOLS[protocol]).images
+        except (MirnetError, OSError, ValueError, RuntimeError) as error:
+            mine = _one_line(error)
+        scores: dict[str, dict[str, float]] = {}
+        for images in self.team.gather(mine):
+            if isinstance(images, str):
+                raise DataError(images)
+            scores |= images
+        return mean_scores({pair.id: scores[pair.id] for pair in pairs})
 
     def _keep_best(self, model: MIRNetV2, provenance: dict[str, Any]) -> None:
         """Write the weights as the best, unless better ones by the same measure are there."""
@@ -140,6 +171,10 @@ def _contents(pairs: tuple[Pair, ...]) -> dict[str, str]:
 def _first_view(views: Tensor) -> Tensor:
     """What there was before: the first view of a pair."""
     return views[:, :3]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _mean_psnr(validation: dict[str, dict[str, float]]) -> float:
