@@ -89,7 +89,9 @@ def test_a_run_leaves_a_model_that_knows_its_recipe(
 
 def test_parts_of_a_batch_add_up_to_the_batch(make_recipe: MakeRecipe, tmp_path: Path) -> None:
     whole = load_file(train(make_recipe(), tmp_path / "whole"))
-    parts = load_file(train(make_recipe(optim=OptimRecipe(accumulate=2)), tmp_path / "parts"))
+    parts = load_file(
+        train(make_recipe(optim=OptimRecipe(pixels_at_once=2 * 16**2)), tmp_path / "parts")
+    )
     assert log_of(tmp_path / "whole", "train")[0]["loss"] == pytest.approx(
         log_of(tmp_path / "parts", "train")[0]["loss"], rel=1e-5
     )
@@ -248,7 +250,7 @@ def test_parts_of_a_batch_have_its_gradient(
     norms = []
     for parts in (1, 2, 4):
         recipe = make_recipe(
-            optim=OptimRecipe(accumulate=parts),
+            optim=OptimRecipe(pixels_at_once=4 * 16**2 // parts),
             schedule=ScheduleRecipe(stages=(Stage(steps=1, patch_size=16, batch_size=4),)),
         )
         train(recipe, tmp_path / str(parts))

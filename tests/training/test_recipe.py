@@ -118,7 +118,11 @@ FAULTS = {
         "warmup_steps = 10",
         "schedule.warmup_steps: must be fewer than the 10 steps",
     ),
-    "no parts": ("[optim]", "[optim]\naccumulate = 0", "optim.accumulate: must be at least 1"),
+    "no pixels": (
+        "[optim]",
+        "[optim]\npixels_at_once = 0",
+        "optim.pixels_at_once: must be at least 1",
+    ),
     "an average of nothing": (
         "[optim]",
         "[optim]\nema = 1",
@@ -173,8 +177,8 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path, content: bytes) -> N
 PLACES = ["", "model.", "model.changes.", "data.", "optim.", "schedule.", "validation."]
 KEYS = [
     "seed", "task", "precision", "device", "checkpoint_every", "preset", "width", "groups",
-    "workers", "cache", "lr", "lr_min", "warmup_steps", "ema", "betas", "clip_norm", "accumulate",
-    "loss", "every", "folders", "protocol", "stages", "sources", "augmentations",
+    "workers", "cache", "lr", "lr_min", "warmup_steps", "ema", "betas", "clip_norm",
+    "pixels_at_once", "loss", "every", "folders", "protocol", "stages", "sources", "augmentations",
 ]  # fmt: skip
 VALUES = st.one_of(
     st.integers(-5, 5), st.floats(), st.booleans(), st.text("ab.'[]{}=-\n", max_size=6),
@@ -223,8 +227,3 @@ def test_a_recipe_without_data_is_refused(example: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"gone\.toml: there is no such recipe file"):
         read_recipe(tmp_path / "gone.toml")
-
-
-def test_a_batch_must_divide_into_its_parts(example: Path) -> None:
-    with pytest.raises(RecipeError, match="3 does not divide the batch size 4"):
-        read_recipe(example, ["--optim.accumulate", "3"])

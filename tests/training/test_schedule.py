@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirnet.training.recipe import ScheduleRecipe, Stage
-from mirnet.training.schedule import batches_from, lr_at, samples_before, stage_at, total_steps
+from mirnet.training.schedule import (
+    batches_from,
+    lr_at,
+    parts_of,
+    samples_before,
+    stage_at,
+    total_steps,
+)
 
 STAGES = st.lists(
     st.builds(Stage, steps=st.integers(1, 9), patch_size=st.just(8), batch_size=st.integers(1, 5)),
@@ -53,3 +60,17 @@ def test_batches_from_any_step_are_the_end_of_all_batches(
     assert samples_before(schedule, step) == sum(len(batch) for batch in batches[:step])
     numbers = [request.number for batch in batches for request in batch]
     assert numbers == list(range(len(numbers)))
+
+
+@given(st.integers(1, 8), st.integers(1, 12), st.integers(1, 64), st.integers(1, 10_000))
+def test_parts_are_equal_and_fit_or_are_single_samples(
+    processes: int, share: int, patch: int, pixels: int
+) -> None:
+    stage = Stage(steps=1, patch_size=patch, batch_size=share * processes)
+    assert parts_of(stage, processes, None) == 1
+    parts = parts_of(stage, processes, pixels)
+    assert share % parts == 0
+    at_once = share // parts
+    assert at_once == 1 or at_once * patch**2 <= pixels
+    larger = [more for more in range(at_once + 1, share + 1) if share % more == 0]
+    assert all(more * patch**2 > pixels for more in larger)

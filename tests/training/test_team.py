@@ -124,7 +124,7 @@ def bit_for_bit(one: Path, other: Path) -> bool:
 def test_two_processes_do_what_one_does_in_two_parts(
     recipe: Path, by_two: Path, tmp_path: Path
 ) -> None:
-    done = finished(mirnet(recipe, tmp_path, "--optim.accumulate", "2"))
+    done = finished(mirnet(recipe, tmp_path, "--optim.pixels-at-once", "512"))
     assert done.returncode == 0, done.stderr
     one, two = weights_of(tmp_path), weights_of(by_two)
     assert one.keys() == two.keys()

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import mirnet
 
 CORE = ("torch", "numpy", "pyvips", "pyvips-binary", "safetensors", "cyclopts", "rich", "psutil")
-OPTIONAL = {"train": ("lightning-fabric", "tensorboard")}
+OPTIONAL = {"train": ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py")}
 
 
 def doctor() -> int:

@@ -22,6 +22,8 @@ def train(
     dataset: DataSetName | None = None,
     kind: Annotated[RecipeName, Parameter(name="--recipe")] = "paper",
     start_from: str | None = None,
+    plan: Annotated[bool, Parameter(negative=())] = False,
+    memory: float | None = None,
 ) -> None:
     """Train a network by a recipe or the paper's, or go on with a run that was stopped.
 
@@ -46,6 +48,12 @@ def train(
         With a task: the paper's recipe, or what its released weights were made with.
     start_from
         With a task: weights to go on from, instead of random ones.
+    plan
+        Don't train: say how each stage fits into memory, how many samples the run sees, and how
+        long it takes on this machine's device.
+    memory
+        With --plan: the memory of each device in GB; this machine's, unless told. Give --devices
+        too, and a plan is made for machines elsewhere.
     """
     from mirnet.errors import MissingDependencyError
 
@@ -77,4 +85,45 @@ def train(
             raise RecipeError(f"train: {arguments[0]}: give a recipe file or --task, not both")
         recipe = recipe_for(task, data, dataset=dataset, kind=kind, start_from=start_from)
         name, recipe = f"{task}-{kind}", changed(recipe, arguments)
-    print(run(with_task(recipe), output or Path("runs") / name))
+    recipe = with_task(recipe)
+    if memory is not None and not (plan and memory > 0):
+        raise RecipeError("--memory: goes with --plan, and is a number of GB above 0")
+    if plan:
+        _show_plan(recipe, memory)
+        return
+    print(run(recipe, output or Path("runs") / name))
+
+
+def _show_plan(recipe: Recipe, memory: float | None) -> None:
+    """Print what the run takes on devices of ``memory`` GB, or on this machine's."""
+    from mirnet.inference.devices import choose_device
+    from mirnet.inference.memory import available_memory
+    from mirnet.progress import bar
+    from mirnet.training.budget import fit, measured
+    from mirnet.training.precision import resolved
+
+    device = choose_device(recipe.device)
+    elsewhere = memory is not None
+    room = int(memory * 1e9) if memory is not None else available_memory(device)
+    recipe = recipe if elsewhere else resolved(recipe, device)
+    budget = fit(recipe, room, device="cuda" if elsewhere else device.type)
+    if not elsewhere:
+        with bar("timing a step of each stage") as show:
+            budget = measured(budget, device, show)
+    processes = recipe.devices * recipe.nodes
+    print(f"{processes} × {room / 1e9:.1f} GB, {recipe.precision} arithmetic")
+    print("patch  batch  at once  parts    steps     samples   memory   hours")
+    for each in budget.stages:
+        hours = "       " if each.hours is None else f"{each.hours:7.1f}"
+        print(
+            f"{each.stage.patch_size:5}{each.stage.batch_size:7}{each.at_once:9}{each.parts:7}"
+            f"{each.stage.steps:9,}{each.samples:12,}{each.memory / 1e9:6.1f} GB {hours}"
+        )
+    times = [each.hours for each in budget.stages if each.hours is not None]
+    print(f"{budget.samples:,} samples" + (f", {sum(times):.1f} hours" if times else ""))
+    if elsewhere:
+        print("hours are measured on the machine that trains: give --plan there, without --memory")
+    options = f"--optim.pixels-at-once {budget.recipe.optim.pixels_at_once}"
+    if budget.recipe.recompute:
+        options += " --recompute"
+    print(f"train with {options}")

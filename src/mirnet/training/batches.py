@@ -60,12 +60,11 @@ def open_data(recipe: Recipe, folder: Path, *, processes: int = 1) -> TrainingDa
             shared equally among the processes.
     """
     config = recipe.model.config()
-    parts = processes * recipe.optim.accumulate
     for stage in recipe.schedule.stages:
-        if stage.batch_size % parts:
+        if stage.batch_size % processes:
             raise RecipeError(
                 f"schedule.stages.batch_size: {stage.batch_size} can't be shared equally among "
-                f"{processes} processes in {recipe.optim.accumulate} parts each"
+                f"{processes} processes"
             )
     if config.out_channels != 3:
         raise RecipeError(f"model.out_channels: targets have 3 channels, not {config.out_channels}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.imaging.quantize import from_planes
 from mirnet.progress import columns
+
+WAITING = 0.2
+"""Share of the time spent waiting for data from which it is a bottleneck."""
 
 
 class RunLog:
@@ -28,6 +36,7 @@ class RunLog:
         Of several processes, all but one are to be ``quiet``: they say and write nothing.
         """
         self.quiet = quiet
+        self._has_said = False
         if quiet:
             return
         self.path = folder / "log.jsonl"
@@ -76,16 +85,31 @@ class RunLog:
                 self._board.add_scalar(f"{series}/{key}", value, step)
 
     def show(self, name: str, step: int, picture: Tensor) -> None:
-        """Show a picture ``(3, H, W)`` in [0, 1] in TensorBoard."""
+        """Show a picture ``(3, H, W)`` in [0, 1] in TensorBoard, and keep it in ``samples/``."""
         if self.quiet:
             return
-        self._board.add_image(name, picture.clamp(0, 1), step)
+        picture = picture.detach().float().cpu().clamp(0, 1)
+        self._board.add_image(name, picture, step)
+        samples = self.path.parent / "samples"
+        samples.mkdir(exist_ok=True)
+        pixels = from_planes(picture.numpy(), channels=3, dtype=np.uint8)
+        file = re.sub(r"[^\w.-]+", "-", name).strip("-")
+        write_photo(Photo(pixels=pixels), samples / f"{file}.png")
 
     def say(self, message: str) -> None:
         """Print a line above the progress bar."""
         if self.quiet:
             return
         self._progress.console.print(message, highlight=False)
+
+    def say_if_waiting(self, share: float) -> None:
+        """Say once that data is the bottleneck, if this share of the time is spent waiting."""
+        if share > WAITING and not self._has_said:
+            self._has_said = True
+            self.say(
+                f"{share:.0%} of the time is spent waiting for data: raise data.workers, or train "
+                "on a faster disk"
+            )
 
 
 class Interval:

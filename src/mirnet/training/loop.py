@@ -16,8 +16,9 @@ from mirnet.training.engine import compiled, make_fabric
 from mirnet.training.log import Clock, Interval, RunLog
 from mirnet.training.precision import resolved
 from mirnet.training.recipe import Recipe
+from mirnet.training.report import write_report
 from mirnet.training.schedule import lr_at, stage_at, total_steps
-from mirnet.training.state import STATE, note_recipe, start_or_resume
+from mirnet.training.state import STATE, note_start, start_or_resume
 from mirnet.training.step import report_skipped, take_step
 from mirnet.training.stopping import StopRequest
 from mirnet.training.team import Team
@@ -36,7 +37,8 @@ def train(recipe: Recipe, folder: Path) -> Path:
         recipe: the whole run.
         folder: gets ``model.safetensors`` (the newest), ``best.safetensors`` (best validation
             PSNR), ``state.safetensors`` (to resume from), ``recipe.json``, ``log.jsonl`` and
-            ``tensorboard/``. On several machines, each needs it, or they share a disk.
+            ``tensorboard/``, ``samples/`` and ``report.md``. Of several machines, the first writes;
+            each needs a folder of that name to pack its data into.
 
     Returns:
         The path of ``model.safetensors``.
@@ -88,7 +90,7 @@ def _train(recipe: Recipe, folder: Path, fabric: Fabric, team: Team) -> Path:
     scaler = getattr(fabric.strategy.precision, "scaler", None)
     state = start_or_resume(recipe, folder, fabric.device, data.digest, scaler)
     if team.is_first:
-        note_recipe(recipe, folder)
+        note_start(recipe, folder, fabric.device, state.step, team)
     model, optimizer = fabric.setup(compiled(state.model, recipe), state.optimizer)
     steps = total_steps(recipe.schedule)
     batches = training_batches(recipe, data, state.step, rank=team.rank, processes=team.size)
@@ -117,6 +119,7 @@ def _train(recipe: Recipe, folder: Path, fabric: Fabric, team: Team) -> Path:
                 rates = clock.rates(interval.steps, stage.batch_size)
                 numbers = {**interval.numbers(), "lr": lr, "patch_size": stage.patch_size}
                 log.write("train", state.step, numbers | rates)
+                log.say_if_waiting(rates["data_wait_share"])
                 interval = Interval()
             is_validated = state.step % recipe.validation.every == 0 or state.step == steps
             with clock.stopped():
@@ -125,6 +128,8 @@ def _train(recipe: Recipe, folder: Path, fabric: Fabric, team: Team) -> Path:
                     state.save(folder / STATE, recipe)
                 if is_validated:
                     validation.run(state, log)
+                if team.is_first and (is_validated or is_last):
+                    write_report(folder)
             if stop.number is not None:
                 break
     return folder / "model.safetensors"

@@ -129,8 +129,9 @@ class OptimRecipe(Checked):
     """Adam's decay rates."""
     clip_norm: Annotated[float | None, Within(0, is_open=True)] = None
     """Gradients are scaled down to this norm; the paper mentions no clipping."""
-    accumulate: Annotated[Whole, Within(1)] = 1
-    """Parts that a batch is computed in; the result is the same, the memory less."""
+    pixels_at_once: Annotated[Whole | None, Within(1)] = None
+    """Pixels of a batch that go through the network together, in each process; the gradients of
+    the parts add up to the batch's. `mirnet train --plan` says how many fit."""
     ema: Annotated[float | None, Within(0, 1, is_open=True)] = None
     """Decay of an average of the weights that is validated and saved instead of them."""
 
@@ -252,6 +253,9 @@ class Recipe(Checked):
     memory, a third more time."""
     checkpoint_every: Annotated[Whole, Within(1)] = 500
     """Steps between states that training can be resumed from."""
+    keep_every: Annotated[Whole | None, Within(1)] = None
+    """Steps between weights that are kept for good, in ``kept/``; a multiple of
+    ``validation.every``."""
     log_every: Annotated[Whole, Within(1)] = 50
     """Steps between lines of the log."""
     model: ModelRecipe = field(default_factory=ModelRecipe)
@@ -264,16 +268,16 @@ class Recipe(Checked):
         """Check what concerns several parts. Raises RecipeError that names the key."""
         super().__post_init__()
         config = self.model.config()
+        if self.keep_every is not None and self.keep_every % self.validation.every:
+            raise RecipeError(
+                f"keep_every: {self.keep_every} must be a multiple of validation.every, "
+                f"{self.validation.every}"
+            )
         for stage in self.schedule.stages:
             if stage.patch_size % config.multiple:
                 raise RecipeError(
                     f"schedule.stages.patch_size: {stage.patch_size} must be a multiple of "
                     f"{config.multiple} for a network of {config.streams} streams"
-                )
-            if stage.batch_size % self.optim.accumulate:
-                raise RecipeError(
-                    f"optim.accumulate: {self.optim.accumulate} does not divide the batch size "
-                    f"{stage.batch_size}"
                 )
 
     def to_dict(self) -> dict[str, Any]:

@@ -66,6 +66,17 @@ def batches_from(schedule: ScheduleRecipe, first_step: int) -> Iterator[list[Sam
         number += stage.batch_size
 
 
+def parts_of(stage: Stage, processes: int, pixels_at_once: int | None) -> int:
+    """How many equal parts a process computes its share of a batch in; one sample at least each."""
+    share = stage.batch_size // processes
+    if pixels_at_once is None:
+        return 1
+    fitting = max(pixels_at_once // stage.patch_size**2, 1)
+    return next(
+        parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= fitting
+    )
+
+
 def ema_at(decay: float, step: int) -> float:
     """The decay of the average after a step: less at first, so that it forgets where it began.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,14 @@ from mirnet.errors import CheckpointError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
 from mirnet.training.schedule import ema_at, stage_at
+from mirnet.training.team import Team
 
 STATE = "state.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 FREE = (
-    "checkpoint_every", "log_every", "device", "nodes", "compile", "recompute", "precision",
-    "validation", "data.workers", "optim.accumulate",
-    "data.cache", "schedule.stages",
+    "checkpoint_every", "keep_every", "log_every", "device", "nodes", "compile", "recompute",
+    "precision", "validation", "data.workers", "data.cache", "optim.pixels_at_once",
+    "schedule.stages",
 )  # fmt: skip
 """What may differ from the recipe that a run was started with: how it is done and reported. The
 stages are compared by what has been done of them."""
@@ -165,12 +168,25 @@ def start_or_resume(
     return state
 
 
-def note_recipe(recipe: Recipe, folder: Path) -> None:
-    """Write down the recipe, resolved, that a run was started with."""
-    path = folder / "recipe.json"
-    if not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
+def note_start(recipe: Recipe, folder: Path, device: torch.device, step: int, team: Team) -> None:
+    """Write down the recipe, resolved, and the surroundings of a start or of going on."""
+    with replacing(folder / "recipe.json") as temporary:
+        temporary.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", "utf-8")
+    is_gpu = device.type == "cuda"
+    start = {
+        "step": step,
+        "processes": team.size,
+        "device": torch.cuda.get_device_name(device) if is_gpu else device.type,
+        "threads": torch.get_num_threads(),
+        "precision": recipe.precision,
+        "mirnet": version("mirnet"),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+    with (folder / "environment.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(start) + "\n")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

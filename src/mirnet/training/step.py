@@ -13,7 +13,7 @@ from mirnet.errors import NonFiniteError
 from mirnet.training.log import RunLog
 from mirnet.training.objective import objective
 from mirnet.training.recipe import Recipe
-from mirnet.training.schedule import lr_at
+from mirnet.training.schedule import lr_at, parts_of, stage_at
 from mirnet.training.state import TrainingState
 from mirnet.training.team import Team
 
@@ -36,7 +36,8 @@ def take_step(
     """One step of Adam; the loss, and the gradient's norm or None if the step was not taken."""
     for group in optimizer.param_groups:
         group["lr"] = lr_at(recipe.schedule, step)
-    parts = recipe.optim.accumulate
+    stage = stage_at(recipe.schedule, step)
+    parts = parts_of(stage, fabric.world_size, recipe.optim.pixels_at_once)
     loss = 0.0
     for number, (views, target) in enumerate(
         zip(*(each.chunk(parts) for each in batch), strict=True)

@@ -88,6 +88,10 @@ class Validation:
         save_model(
             model, self.folder / "model.safetensors", task=recipe.task, provenance=provenance
         )
+        if recipe.keep_every is not None and state.step % recipe.keep_every == 0:
+            kept = self.folder / "kept" / f"step-{state.step:07}.safetensors"
+            kept.parent.mkdir(exist_ok=True)
+            save_model(model, kept, task=recipe.task, provenance=provenance)
         if scores:
             provenance["validated_by"] = self._signature()
             self._keep_best(model, provenance)
