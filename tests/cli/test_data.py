@@ -1,5 +1,10 @@
 """check-data and prepare, as a person types them."""
 
+import hashlib
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +63,39 @@ def test_prepare_packs_what_can_be_read(
     assert "holds other pictures, or older ones; remove it" in capsys.readouterr().err
     assert main([*command[:-1], str(tmp_path / "again")]) == 1
     assert "left out 1: " in capsys.readouterr().err
+
+
+def test_prepare_fetches_and_unpacks_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publishers.lol(tmp_path / "site" / "LOL")
+    site = tmp_path / "site"
+    archive = Path(shutil.make_archive(str(site / "LOL data"), "zip", site / "LOL"))
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    handler = partial(QuietServer, directory=str(site))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/LOL%20data.zip"
+    command = ["prepare", "lol", str(tmp_path / "LOL"), "-o", str(tmp_path / "packed")]
+    try:
+        assert main([*command, "--fetch", url, "--sha256", "0" * 64]) == 1
+        assert f"has SHA-256 {sha256}, not {'0' * 64}" in capsys.readouterr().err
+        assert main([*command, "--fetch", url, "--sha256", sha256]) == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert f"SHA-256 {sha256}\n" in capsys.readouterr().out
+    assert len(find_pairs(tmp_path / "packed", "lol", "test")) == 2
+    assert main([*command, "--fetch", url, "--sha256", sha256]) == 0  # nothing is asked for again
+    assert main([*command, "--fetch", url, "--sha256", "1", "--sha256", "2"]) == 1
+    assert "2 sums for 1 files; give one for each" in capsys.readouterr().err
+    assert main([*command, "--fetch", "http://127.0.0.1:9/"]) == 1
+    assert "names no file" in capsys.readouterr().err
+
+
+class QuietServer(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def test_a_folder_that_is_not_there_is_one_line(

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from mirnet.checkpoints.store import read_checkpoint, write_checkpoint
-from mirnet.errors import DataError, PhotoError
+from mirnet.errors import DataError, PhotoError, RecipeError
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
+from mirnet.training.batches import open_data
 from mirnet.training.loop import train
-from mirnet.training.recipe import ValidationRecipe
+from mirnet.training.recipe import DataRecipe, SourceRecipe, ValidationRecipe
 from tests.conftest import random_pixels
+from tests.data.publishers import picture, put
 from tests.training.conftest import MakeRecipe
 from tests.training.test_loop import log_of
 
@@ -110,3 +112,40 @@ def test_a_float32_run_is_validated_in_float32(
     monkeypatch.setattr(Restorer, "__init__", init)
     train(make_recipe(validation=judged(other_pairs)), tmp_path)
     assert set(asked) == {"float32"}
+
+
+def test_what_is_held_out_is_validated_and_not_trained_on(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs"
+    for number in range(6):
+        scene = 0 if number in (0, 5) else number  # the last shows what the first does
+        for part in ("input", "target"):
+            put(pairs / part / f"{number}.png", picture(scene))
+    source = SourceRecipe(path=pairs, hold_out=2)
+    recipe = make_recipe(data=DataRecipe(sources=(source,)))
+    data = open_data(recipe, tmp_path / "run")
+    (held,) = data.held_out.values()
+    assert [pair.id for pair in held] == ["0", "3"]
+    assert [pair.id for pair in data.pairs()] == ["1", "2", "4"]
+    train(recipe, tmp_path / "run")
+    (row,) = log_of(tmp_path / "run", "validation")
+    assert row["folder"] == f"{pairs}, held out"
+    assert row["psnr"] > 5
+
+
+@pytest.mark.parametrize("number", [6, 7])
+def test_something_has_to_be_left_to_train_on(
+    number: int, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    for scene in range(6):
+        for part in ("input", "target"):
+            put(tmp_path / "pairs" / part / f"{scene}.png", picture(scene))
+    source = SourceRecipe(path=tmp_path / "pairs", hold_out=number)
+    with pytest.raises(RecipeError, match="hold_out: must be below the 6 pairs"):
+        open_data(make_recipe(data=DataRecipe(sources=(source,))), tmp_path / "run")
+
+
+def test_clean_pictures_are_not_held_out() -> None:
+    with pytest.raises(RecipeError, match="hold_out: is for pairs"):
+        SourceRecipe(path=Path("x"), hold_out=1, degradation="camera-noise")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -32,10 +32,12 @@ class TrainingData:
     Attributes:
         sources: the pairs.
         digest: of their names and content.
+        held_out: pairs to validate on, by the folder that they were taken from.
     """
 
     sources: tuple[Source, ...]
     digest: str
+    held_out: dict[str, tuple[Pair, ...]] = field(default_factory=dict)
 
     def pairs(self) -> Iterator[Pair]:
         """Every pair."""
@@ -71,19 +73,23 @@ def open_data(recipe: Recipe, folder: Path, *, processes: int = 1) -> TrainingDa
     largest = max(stage.patch_size * stage.shrink for stage in recipe.schedule.stages)
     cache = recipe.data.cache.expanduser() if recipe.data.cache else folder / "packed"
     sources, digest = [], hashlib.sha256()
+    held_out = {}
     for source in recipe.data.sources:
         pairs = _found(source, largest, config.in_channels)
         packed = _packed(pairs, cache, source.dataset, source.split)
         digest.update(packed.digest().encode())
+        trained, held = _parted(packed.pairs, source)
+        if held:
+            held_out[f"{source.path}, held out"] = held
         sources.append(
             Source(
-                pairs=packed.pairs,
-                weight=source.weight or float(len(pairs)),
+                pairs=trained,
+                weight=source.weight or float(len(trained)),
                 degradation=source.degradation,
                 exposure=source.exposure,
             )
         )
-    return TrainingData(tuple(sources), digest.hexdigest())
+    return TrainingData(tuple(sources), digest.hexdigest(), held_out)
 
 
 def training_batches(
@@ -130,3 +136,22 @@ def _packed(pairs: tuple[Pair, ...], cache: Path, dataset: DataSetName, split: S
     for why in packed.unreadable.values():
         logger.warning("%s; it is left out", why)
     return packed
+
+
+def _parted(
+    pairs: tuple[Pair, ...], source: SourceRecipe
+) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """What is trained on, and what is held out, evenly spread."""
+    count = len(pairs)
+    if not source.hold_out:
+        return pairs, ()
+    if source.hold_out >= count:
+        raise source.fault("hold_out", f"must be below the {count} pairs of {source.path}")
+    held = tuple(pairs[number * count // source.hold_out] for number in range(source.hold_out))
+    targets = {pair.target.stamp() for pair in held if pair.target is not None}
+    trained = tuple(
+        pair for pair in pairs if pair.target is not None and pair.target.stamp() not in targets
+    )
+    if not trained:
+        raise source.fault("hold_out", f"all of {source.path} shows what is held out")
+    return trained, held

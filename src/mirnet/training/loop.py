@@ -86,7 +86,7 @@ def _locked(folder: Path, team: Team) -> Iterator[None]:
 
 def _train(recipe: Recipe, folder: Path, fabric: Fabric, team: Team) -> Path:
     data = open_data(recipe, folder, processes=team.size)
-    validation = Validation(recipe, folder, data.pairs(), team)
+    validation = Validation(recipe, folder, data, team)
     scaler = getattr(fabric.strategy.precision, "scaler", None)
     state = start_or_resume(recipe, folder, fabric.device, data.digest, scaler)
     if team.is_first:

@@ -71,6 +71,9 @@ class SourceRecipe(Checked):
     weight: Annotated[float | None, Within(0, is_open=True)] = None
     """How often it is drawn, relative to the others; by default its number of pictures. All
     sources have a weight, or none has."""
+    hold_out: Annotated[Whole, Within(0)] = 0
+    """Pairs, evenly spread, that are validated on instead of trained on: for data sets without a
+    validation part. What shows the same target as one of them isn't trained on either."""
     degradation: str | None = None
     """Makes the input from clean pictures: "camera-noise", "camera-jpeg" or "gaussian-noise"."""
     exposure: bool = False
@@ -81,6 +84,8 @@ class SourceRecipe(Checked):
         super().__post_init__()
         if self.degradation is not None and self.degradation not in DEGRADATIONS:
             raise self.fault("degradation", f"must be one of {', '.join(DEGRADATIONS)}")
+        if self.hold_out and self.degradation is not None:
+            raise self.fault("hold_out", "is for pairs; validate on a folder of real ones instead")
         if self.exposure and self.degradation is None:
             raise self.fault("exposure", "is for clean pictures; give a degradation too")
 

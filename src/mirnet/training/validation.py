@@ -29,6 +29,7 @@ from mirnet.evaluation.evaluate import Restore, evaluate, load_pair, mean_scores
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.training.batches import TrainingData
 from mirnet.training.log import RunLog
 from mirnet.training.recipe import Recipe
 from mirnet.training.state import TrainingState
@@ -39,15 +40,13 @@ SHOWN = 3
 
 
 class Validation:
-    """The recipe's validation folders, checked before the first step.
+    """The recipe's validation folders and what it holds out, checked before the first step.
 
     Raises DataError for a folder that is incomplete, of other views than the network takes, or
     holds a picture that is trained on.
     """
 
-    def __init__(
-        self, recipe: Recipe, folder: Path, trained_on: Iterable[Pair], team: Team
-    ) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, data: TrainingData, team: Team) -> None:
         """Look at every header, and at the content of pictures that could be trained on."""
         self.team = team
         self.recipe, self.folder = recipe, folder
@@ -58,8 +57,9 @@ class Validation:
             require_views(pairs, recipe.model.config().in_channels, of=str(path))
             require_sizes(pairs, at_least=1)
             self.pairs[str(path)] = pairs
+        self.pairs |= data.held_out
         self._targets = {name: _contents(pairs) for name, pairs in self.pairs.items()}
-        self._refuse_overlap(trained_on)
+        self._refuse_overlap(data.pairs())
         self._inputs: dict[str, dict[str, float]] = {}
 
     def run(self, state: TrainingState, log: RunLog) -> None:
