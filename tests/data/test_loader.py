@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mirnet.data.degradations import bound
 from mirnet.data.loader import SampleRequest, Source, TrainingSamples, make_loader
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture, Region
@@ -34,7 +35,7 @@ def same(one: list[tuple[Tensor, Tensor]], two: list[tuple[Tensor, Tensor]]) -> 
 def samples(make_pairs: MakePairs) -> TrainingSamples:
     pairs = Source(pairs=find_pairs(make_pairs("a", "b", "c")), weight=1)
     clean = find_pairs(make_pairs("d", "e", folder="clean", views=()), "clean")
-    noisy = Source(pairs=clean, weight=1, degradation="camera-noise", exposure=True)
+    noisy = Source(pairs=clean, weight=1, degradation=bound("camera-noise", {}), exposure=True)
     return samples_of(pairs, noisy)
 
 
@@ -150,7 +151,7 @@ def test_mixup_mixes_half_the_samples_with_another(tmp_path: Path) -> None:
 
 def test_clean_pictures_are_degraded(make_pairs: MakePairs) -> None:
     clean = find_pairs(make_pairs("a", views=()), "clean")
-    source = Source(pairs=clean, weight=1, degradation="gaussian-noise")
+    source = Source(pairs=clean, weight=1, degradation=bound("gaussian-noise", {}))
     view, target = samples_of(source)[SampleRequest(0, 16)]
     assert clean[0].target is not None
     assert find(target, clean[0].target.pixels())

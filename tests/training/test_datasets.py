@@ -151,3 +151,56 @@ def test_a_plan_is_printed_and_nothing_is_trained(
     assert main([*command, *OPTIONS, "--schedule.stages", '{"steps": 7200, "patch_size": 16}']) == 0
     assert " hours\n" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
+
+
+CLEAN_RUNS = [
+    ("denoising", "camera-noise", "{ jpeg = [0.5], quality = [60, 90] }"),
+    ("denoising", "gaussian-noise", "{ sigma = [0.01, 0.05] }"),
+    ("super-resolution", "downscale", "{ factor = [2] }"),
+    ("low-light", "low-light", "{ light = [0.05, 0.2] }"),
+    ("dual-pixel-deblurring", "dual-pixel-defocus", "{ radius = [1, 4], layers = [3] }"),
+]
+
+
+@pytest.mark.parametrize(("task", "degradation", "options"), CLEAN_RUNS)
+def test_clean_pictures_teach_every_task(
+    task: str, degradation: str, options: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(2):
+        publishers.put(tmp_path / "clean" / f"{seed}.png", publishers.picture(seed))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f"""
+        task = "{task}"
+        [[data.sources]]
+        path = "{tmp_path / "clean"}"
+        degradation = "{degradation}"
+        options = {options}
+        [[schedule.stages]]
+        steps = 2
+        patch_size = 32
+        batch_size = 2
+        """,
+        "utf-8",
+    )
+    assert main(["train", str(recipe), "-o", str(tmp_path / "run"), *OPTIONS]) == 0, (
+        capsys.readouterr().err
+    )
+
+
+def test_a_degradation_of_other_views_than_the_task_s_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publishers.put(tmp_path / "clean" / "0.png", publishers.picture(0))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f"""
+        task = "denoising"
+        data.sources = [{{ path = "{tmp_path / "clean"}", degradation = "dual-pixel-defocus" }}]
+        schedule.stages = [{{ steps = 2, patch_size = 32, batch_size = 2 }}]
+        """,
+        "utf-8",
+    )
+    assert main(["train", str(recipe), "-o", str(tmp_path / "run"), *OPTIONS]) == 1
+    error = capsys.readouterr().err
+    assert "degradation: dual-pixel-defocus gives 2 views of 3 channels, and the network" in error

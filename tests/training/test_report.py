@@ -29,7 +29,7 @@ def test_a_finished_run_is_told_in_full(finished: Path, other_pairs: Path) -> No
     log = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
     last = [line for line in log if line["kind"] == "validation"][-1]
     assert f"| {last['psnr']:.2f} | {last['ssim']:.4f} |" in text
-    assert f"| {last['input_psnr']:.4g} |" in text
+    assert f"| {last['input_psnr']:.2f} |" in text
     assert "| 6 | 16 | 4 | 1 |" in text
     assert re.search(r"\| 0 \| 1 \| cpu \| float32 \| mirnet \d", text)
     shown = re.findall(r"!\[.*?\]\((.*?)\)", text)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mirnet.data.degradations import DEGRADATIONS, random_exposure
+from mirnet.data.degradations import Degradation, random_exposure
 from mirnet.data.pair import Pair
 from mirnet.data.transforms import Augmentation, mixed, random_flips, random_region, shrunk
 from mirnet.imaging.quantize import to_planes
@@ -31,13 +31,13 @@ class Source:
     Attributes:
         pairs: the examples, of packed pictures; those without views get one by ``degradation``.
         weight: how often this source is drawn, relative to the others.
-        degradation: a name of ``DEGRADATIONS``, for pairs without views.
+        degradation: makes the views of pairs that have none.
         exposure: whether clean pictures are darkened at random before they are degraded.
     """
 
     pairs: tuple[Pair, ...]
     weight: float
-    degradation: str | None = None
+    degradation: Degradation | None = None
     exposure: bool = False
 
 
@@ -95,17 +95,19 @@ class TrainingSamples(Dataset[tuple[Tensor, Tensor]]):
         crops = random_flips(crops, self.augmentations, rng)
         planes = [shrunk(to_planes(np.ascontiguousarray(crop)), request.shrink) for crop in crops]
         if source.degradation is not None:
-            planes = _degrade(planes[0], source, rng)
+            planes = _degraded(planes[0], source.degradation, rng, darkened=source.exposure)
         return np.concatenate(planes[:-1]), planes[-1]
 
 
-def _degrade(clean: Planes, source: Source, rng: np.random.Generator) -> list[Planes]:
-    """The degraded view of a clean ``(3, P, P)`` picture, and its target."""
+def _degraded(
+    clean: Planes, degradation: Degradation, rng: np.random.Generator, *, darkened: bool
+) -> list[Planes]:
+    """The degraded views of a clean ``(3, P, P)`` picture, and its target."""
     picture = clean.transpose(1, 2, 0)
-    if source.exposure:
+    if darkened:
         picture = random_exposure(picture, rng)
-    view = DEGRADATIONS[source.degradation or ""](picture, rng)
-    return [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (view, picture)]
+    views = degradation(picture, rng)
+    return [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (*views, picture)]
 
 
 def make_loader(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mirnet.choices import DataSetName, Split
 from mirnet.data.checking import require_sizes, require_targets, require_views
+from mirnet.data.degradations import VIEWS
 from mirnet.data.loader import Source, TrainingSamples, make_loader
 from mirnet.data.packed import Packed, PackedPicture
 from mirnet.data.packing import pack, source_stamp
@@ -85,7 +86,7 @@ def open_data(recipe: Recipe, folder: Path, *, processes: int = 1) -> TrainingDa
             Source(
                 pairs=trained,
                 weight=source.weight or float(len(trained)),
-                degradation=source.degradation,
+                degradation=source.degrading(),
                 exposure=source.exposure,
             )
         )
@@ -120,7 +121,15 @@ def _found(source: SourceRecipe, largest_patch: int, channels: int) -> tuple[Pai
     require_targets(pairs, of=str(source.path))
     if is_clean:
         pairs = tuple(replace(pair, views=()) for pair in pairs)
-    require_views(pairs, channels, of=str(source.path))
+        views = VIEWS.get(source.degradation or "", 1)
+        if 3 * views != channels:
+            raise source.fault(
+                "degradation",
+                f"{source.degradation} gives {views} views of 3 channels, and the network takes "
+                f"{channels} channels",
+            )
+    else:
+        require_views(pairs, channels, of=str(source.path))
     require_sizes(pairs, at_least=largest_patch)
     return pairs
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from mirnet.choices import DataSetName, Device, Precision, Preset, ProtocolName, TaskName
-from mirnet.data.degradations import DEGRADATIONS
+from mirnet.data.degradations import DEGRADATIONS, Degradation, bound
 from mirnet.data.transforms import Augmentation
-from mirnet.errors import ConfigError, RecipeError
+from mirnet.errors import ConfigError, DataError, RecipeError
 from mirnet.models.config import Block, Fusion, MIRNetV2Config, Residual
 from mirnet.training.checked import Checked, Whole, Within
 
@@ -75,7 +75,12 @@ class SourceRecipe(Checked):
     """Pairs, evenly spread, that are validated on instead of trained on: for data sets without a
     validation part. What shows the same target as one of them isn't trained on either."""
     degradation: str | None = None
-    """Makes the input from clean pictures: "camera-noise", "camera-jpeg" or "gaussian-noise"."""
+    """Makes the input from clean pictures: "camera-noise", "camera-jpeg", "gaussian-noise",
+    "downscale", "low-light", or the two views of "dual-pixel-defocus"."""
+    options: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of the degradation, by the names of its parameters: one number, or the lowest and highest of
+    what is drawn, such as ``options.sigma = [0.01, 0.05]``. Any takes ``jpeg`` (a probability) and
+    ``quality``, and then stores its result as a JPEG."""
     exposure: bool = False
     """Darken clean pictures at random before they are degraded."""
 
@@ -84,10 +89,26 @@ class SourceRecipe(Checked):
         super().__post_init__()
         if self.degradation is not None and self.degradation not in DEGRADATIONS:
             raise self.fault("degradation", f"must be one of {', '.join(DEGRADATIONS)}")
+        if self.options and self.degradation is None:
+            raise self.fault("options", "are a degradation's; give it too")
+        try:
+            self.degrading()
+        except DataError as error:
+            raise self.fault("options", str(error)) from error
         if self.hold_out and self.degradation is not None:
             raise self.fault("hold_out", "is for pairs; validate on a folder of real ones instead")
         if self.exposure and self.degradation is None:
             raise self.fault("exposure", "is for clean pictures; give a degradation too")
+
+    def degrading(self) -> Degradation | None:
+        """The degradation with its options."""
+        if self.degradation is None:
+            return None
+        options = {
+            name: numbers[0] if len(numbers) == 1 else numbers
+            for name, numbers in self.options.items()
+        }
+        return bound(self.degradation, options)
 
 
 @dataclass(frozen=True, kw_only=True)

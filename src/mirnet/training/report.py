@@ -130,14 +130,20 @@ def _scores(scored: Lines, protocol: str) -> str:
         rows.append(
             (
                 place,
-                *(f"{last.get(f'input_{name}', float('nan')):.4g}" for name in ("psnr", "ssim")),
-                f"{last['psnr']:.2f}",
-                f"{last['ssim']:.4f}",
-                f"{best['psnr']:.2f} (step {best['step']:,})",
+                _decimals(last.get("input_psnr"), 2),
+                _decimals(last.get("input_ssim"), 4),
+                _decimals(last["psnr"], 2),
+                _decimals(last["ssim"], 4),
+                f"{_decimals(best['psnr'], 2)} (step {best['step']:,})",
             )
         )
     heads = ("folder", "PSNR of input", "SSIM of input", "PSNR, last", "SSIM, last", "PSNR, best")
     return "\n\n".join([f"By the protocol `{protocol}`.", _table(heads, rows), *said])
+
+
+def _decimals(value: float | None, places: int) -> str:
+    """A number; a dash for what is not finite, as the log has none for it."""
+    return "–" if value is None else f"{value:.{places}f}"
 
 
 def _samples(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ from mirnet.data.degradations.draws import (
     require_picture,
     require_span,
 )
+from mirnet.data.degradations.light import to_display, to_light
 
 
 def gaussian_noise(
@@ -48,11 +49,7 @@ def random_exposure(
     require_picture(clean)
     require_span("exposure", exposure, least=0, most=1, exclusive=True)
     require_span("saturation", saturation, least=0, most=1)
-    light = np.where(
-        clean <= 0.04045, clean / np.float32(12.92), ((clean + 0.055) / 1.055) ** np.float32(2.4)
-    ).astype(np.float32)
+    light = to_light(clean)
     light *= np.float32(log_uniform(rng, exposure))
     grey = (light @ LUMA)[..., None]
-    light = np.clip(grey + np.float32(rng.uniform(*saturation)) * (light - grey), 0, 1)
-    curve = np.float32(1.055) * light ** np.float32(1 / 2.4) - np.float32(0.055)
-    return np.clip(np.where(light <= 0.0031308, np.float32(12.92) * light, curve), 0, 1)
+    return to_display(grey + np.float32(rng.uniform(*saturation)) * (light - grey))

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pyvips
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from mirnet.data.degradations.camera import camera_noise
@@ -18,10 +15,7 @@ from mirnet.data.degradations.draws import (
     require_picture,
     require_span,
 )
-from mirnet.imaging.quantize import to_float
-from mirnet.imaging.vips import guarded
-
-_BLOCK = 16  # pixels; JPEG's blocks, where colour is subsampled
+from mirnet.data.degradations.files import as_stored, resized
 
 
 def camera_jpeg(
@@ -62,35 +56,12 @@ def camera_jpeg(
         noise = _enlarged_noise(clean, float(rng.uniform(*enlarge)), rng)
         noise *= np.float32(log_uniform(rng, sigma)) / max(noise.std(), np.float32(1e-6))
         noisy = clean + noise
-    levels = np.rint(np.clip(noisy, 0, 1) * np.float32(255)).astype(np.uint8)
-    if rng.random() < jpeg:
-        levels = _through_jpeg(levels, int(rng.uniform(*quality)), rng)
-    return to_float(levels)
+    return as_stored(noisy, rng, jpeg=jpeg, quality=quality)
 
 
 def _enlarged_noise(clean: Array, factor: float, rng: np.random.Generator) -> Array:
     """What `camera_noise` adds to a picture ``factor`` times smaller, at the size of ``clean``."""
     height, width = clean.shape[:2]
-    small = _resized(clean, max(1, round(height / factor)), max(1, round(width / factor)))
+    small = resized(clean, max(1, round(height / factor)), max(1, round(width / factor)))
     small = np.clip(small, 0, 1)  # cubic interpolation overshoots
-    return _resized(camera_noise(small, rng, quantize=0.0) - small, height, width)
-
-
-def _resized(picture: Array, height: int, width: int) -> Array:
-    planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-    resized = F.interpolate(planes, (height, width), mode="bicubic", antialias=True)
-    back: Array = np.ascontiguousarray(resized[0].numpy().transpose(1, 2, 0))
-    return back
-
-
-def _through_jpeg(levels: NDArray[np.uint8], quality: int, rng: np.random.Generator) -> Any:
-    """Encoded and decoded again, the grid of blocks anywhere, colour subsampled or not."""
-    top, left = (int(offset) for offset in rng.integers(_BLOCK, size=2))
-    padded = np.pad(levels, ((top, _BLOCK - top), (left, _BLOCK - left), (0, 0)), "symmetric")
-    mode = "on" if rng.random() < 0.5 else "off"
-    with guarded():
-        image = pyvips.Image.new_from_array(padded).copy(interpretation="srgb")
-        stored = image.jpegsave_buffer(Q=quality, subsample_mode=mode)
-        decoded = np.asarray(pyvips.Image.new_from_buffer(stored, "").numpy())
-    height, width = levels.shape[:2]
-    return decoded[top : top + height, left : left + width]
+    return resized(camera_noise(small, rng, quantize=0.0) - small, height, width)
