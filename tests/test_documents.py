@@ -39,7 +39,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
 def test_commands_and_the_photos_of_the_repository_exist(path: Path) -> None:
     text = path.read_text("utf-8")
-    commands = set(re.findall(r"^(?:.*&& )?mirnet ([a-z]+)", text, re.MULTILINE))
+    commands = set(re.findall(r"^(?:.*&& )?mirnet ([a-z-]+)", text, re.MULTILINE))
     assert commands <= set(app)
     named = re.findall(r"\b(?:examples|recipes|benchmarks)/[\w./-]+\w", text)
     assert [name for name in named if not (ROOT / name).exists()] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,7 +92,9 @@ def train(
     if plan:
         _show_plan(recipe, memory)
         return
-    print(run(recipe, output or Path("runs") / name))
+    weights = run(recipe, output or Path("runs") / name)
+    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":  # of several processes
+        print(weights)
 
 
 def _show_plan(recipe: Recipe, memory: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from typing import Any
@@ -37,6 +38,7 @@ def make_fabric(recipe: Recipe, device: torch.device) -> Fabric:
     Raises RecipeError if the recipe and torchrun ask for different numbers of processes.
     """
     devices, nodes = processes(recipe)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return Fabric(
         accelerator=device.type,
         devices=devices if device.type != "cuda" or device.index is None else [device.index],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,8 @@ from lightning_fabric import Fabric
 
 from mirnet.errors import RecipeError
 from mirnet.inference.devices import choose_device
-from mirnet.training.batches import open_data, training_batches
-from mirnet.training.engine import compiled, make_fabric
+from mirnet.training.batches import TrainingData, open_data, training_batches
+from mirnet.training.engine import compiled, make_fabric, processes
 from mirnet.training.log import Clock, Interval, RunLog
 from mirnet.training.precision import resolved
 from mirnet.training.recipe import Recipe
@@ -55,11 +56,15 @@ def train(recipe: Recipe, folder: Path) -> Path:
     device = choose_device(recipe.device)
     recipe = resolved(recipe, device)
     fabric = make_fabric(recipe, device)
+    # What is wrong with the data is told before there are others to tell it too.
+    folder.mkdir(parents=True, exist_ok=True)
+    data = open_data(recipe, folder, processes=math.prod(processes(recipe)))
+    validation = Validation(recipe, folder, data)
     fabric.launch()
     team = Team(fabric)
     try:
         with _locked(folder, team):
-            return _train(recipe, folder, fabric, team)
+            return _train(recipe, folder, fabric, team, data, validation)
     except BaseException:
         team.dismiss()
         raise
@@ -68,7 +73,6 @@ def train(recipe: Recipe, folder: Path) -> Path:
 @contextmanager
 def _locked(folder: Path, team: Team) -> Iterator[None]:
     """One run at a time trains into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock", timeout=0)
     taken = None
     if team.is_first:
@@ -84,9 +88,14 @@ def _locked(folder: Path, team: Team) -> Iterator[None]:
         lock.release()
 
 
-def _train(recipe: Recipe, folder: Path, fabric: Fabric, team: Team) -> Path:
-    data = open_data(recipe, folder, processes=team.size)
-    validation = Validation(recipe, folder, data, team)
+def _train(
+    recipe: Recipe,
+    folder: Path,
+    fabric: Fabric,
+    team: Team,
+    data: TrainingData,
+    validation: Validation,
+) -> Path:
     scaler = getattr(fabric.strategy.precision, "scaler", None)
     state = start_or_resume(recipe, folder, fabric.device, data.digest, scaler)
     if team.is_first:
@@ -127,7 +136,7 @@ def _train(recipe: Recipe, folder: Path, fabric: Fabric, team: Team) -> Path:
                 if is_due and team.is_first:
                     state.save(folder / STATE, recipe)
                 if is_validated:
-                    validation.run(state, log)
+                    validation.run(state, log, team)
                 if team.is_first and (is_validated or is_last):
                     write_report(folder)
             if stop.number is not None:

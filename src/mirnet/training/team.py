@@ -38,10 +38,11 @@ class Team:
         """The mean of a step's loss over all, and the signal that any of them has got."""
         if self.size == 1:
             return loss, stop
-        numbers = torch.tensor([loss, float(stop or 0)], dtype=torch.float64)
+        numbers = torch.tensor([loss, float(stop or 0)], device=self._fabric.device)
+        everyone = [torch.empty_like(numbers) for _ in range(self.size)]
         with self.watching():
-            everyone = self._fabric.all_gather(numbers.to(self._fabric.device))
-        losses, stops = torch.as_tensor(everyone).cpu().unbind(dim=1)
+            torch.distributed.all_gather(everyone, numbers)
+        losses, stops = torch.stack(everyone).cpu().unbind(dim=1)
         return float(losses.mean()), int(stops.max()) or None
 
     def gather(self, thing: Thing) -> list[Thing]:

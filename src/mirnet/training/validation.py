@@ -46,9 +46,8 @@ class Validation:
     holds a picture that is trained on.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, data: TrainingData, team: Team) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, data: TrainingData) -> None:
         """Look at every header, and at the content of pictures that could be trained on."""
-        self.team = team
         self.recipe, self.folder = recipe, folder
         self.pairs: dict[str, tuple[Pair, ...]] = {}
         for path in recipe.validation.folders:
@@ -62,7 +61,7 @@ class Validation:
         self._refuse_overlap(data.pairs())
         self._inputs: dict[str, dict[str, float]] = {}
 
-    def run(self, state: TrainingState, log: RunLog) -> None:
+    def run(self, state: TrainingState, log: RunLog, team: Team) -> None:
         """Score the weights (or their average), each process a share; save them, keep the best.
 
         Nothing that goes wrong with a picture or a score ends the run; the log says it.
@@ -75,13 +74,13 @@ class Validation:
         scores = {}
         try:
             restorer = Restorer(model, device=str(device), precision=recipe.precision)
-            scores = self._score(restorer, state.step, log)
+            scores = self._score(restorer, state.step, log, team)
         except LostProcessError:
             raise
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
             log.say(f"step {state.step}: validation failed: {_one_line(error)}")
             log.write("validation", state.step, {"failed": _one_line(error)})
-        if not self.team.is_first:
+        if not team.is_first:
             return
         if scores:
             provenance["validation"] = scores
@@ -96,12 +95,14 @@ class Validation:
             provenance["validated_by"] = self._signature()
             self._keep_best(model, provenance)
 
-    def _score(self, restorer: Restorer, step: int, log: RunLog) -> dict[str, dict[str, float]]:
+    def _score(
+        self, restorer: Restorer, step: int, log: RunLog, team: Team
+    ) -> dict[str, dict[str, float]]:
         found = {}
         for name, pairs in self.pairs.items():
             if name not in self._inputs:
-                self._inputs[name] = self._means(_first_view, pairs)
-            means, inputs = self._means(restorer, pairs), self._inputs[name]
+                self._inputs[name] = self._means(_first_view, pairs, team)
+            means, inputs = self._means(restorer, pairs, team), self._inputs[name]
             found[name] = means
             said = {f"input_{metric}": value for metric, value in inputs.items()}
             log.write("validation", step, {"folder": name, **means, **said})
@@ -115,19 +116,19 @@ class Validation:
                 log.show(f"{name}/{pair.id}", step, strip[0])
         return found
 
-    def _means(self, restore: Restore, pairs: tuple[Pair, ...]) -> dict[str, float]:
+    def _means(self, restore: Restore, pairs: tuple[Pair, ...], team: Team) -> dict[str, float]:
         """Mean scores of all pairs, of which each process computes its share.
 
         What goes wrong in one of them is raised in all, so that none waits for it.
         """
-        share, protocol = pairs[self.team.rank :: self.team.size], self.recipe.validation.protocol
+        share, protocol = pairs[team.rank :: team.size], self.recipe.validation.protocol
         mine: dict[str, dict[str, float]] | str
         try:
             mine = evaluate(restore, share, PROTOCOLS[protocol]).images
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
             mine = _one_line(error)
         scores: dict[str, dict[str, float]] = {}
-        for images in self.team.gather(mine):
+        for images in team.gather(mine):
             if isinstance(images, str):
                 raise DataError(images)
             scores |= images
