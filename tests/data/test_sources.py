@@ -243,6 +243,12 @@ class TestRealSr:
             find_pairs(tmp_path, "realsr-x2", "train")
 
 
+class TestLol:
+    def test_the_folder_of_its_archive_may_be_there(self, tmp_path: Path) -> None:
+        publishers.lol(tmp_path / "LOLdataset")
+        assert [pair.id for pair in find_pairs(tmp_path, "lol", "test")] == ["1", "7"]
+
+
 class TestFiveK:
     def test_lists_in_files_decide(self, tmp_path: Path) -> None:
         publishers.fivek(tmp_path)

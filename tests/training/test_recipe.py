@@ -174,11 +174,14 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path, content: bytes) -> N
     assert "\n" not in str(caught.value)
 
 
-PLACES = ["", "model.", "model.changes.", "data.", "optim.", "schedule.", "validation."]
+SOURCE = "data.sources."
+PLACES = ["", "model.", "model.changes.", "data.", SOURCE, "optim.", "schedule.", "validation."]
 KEYS = [
     "seed", "task", "precision", "device", "checkpoint_every", "preset", "width", "groups",
     "workers", "cache", "lr", "lr_min", "warmup_steps", "ema", "betas", "clip_norm",
-    "pixels_at_once", "loss", "every", "folders", "protocol", "stages", "sources", "augmentations",
+    "pixels_at_once", "hold_out", "mixup", "options", "degradation", "dataset", "split", "devices",
+    "nodes", "compile", "recompute", "keep_every", "shrink", "segments", "start_from", "loss",
+    "every", "folders", "protocol", "stages", "sources", "augmentations",
 ]  # fmt: skip
 VALUES = st.one_of(
     st.integers(-5, 5), st.floats(), st.booleans(), st.text("ab.'[]{}=-\n", max_size=6),
@@ -207,10 +210,15 @@ def toml(value: Any) -> str:
 def test_recipes_drawn_at_random_are_read_or_refused_in_one_line(
     tmp_path: Path, drawn: dict[tuple[str, str], Any]
 ) -> None:
-    lines = [f"{place}{key} = {toml(value)}" for (place, key), value in drawn.items()]
+    given = [(f"{place}{key}", toml(value)) for (place, key), value in drawn.items()]
+    lines = [f"{key} = {value}" for key, value in given if not key.startswith(SOURCE)]
+    of_source = [
+        f"{key.removeprefix(SOURCE)} = {value}" for key, value in given if key.startswith(SOURCE)
+    ]
     path = tmp_path / "drawn.toml"
-    sources = "" if ("data.", "sources") in drawn else '[[data.sources]]\npath = "x"\n'
-    path.write_text("\n".join([*lines, sources]), "utf-8")
+    if ("data.", "sources") not in drawn:
+        lines += ["[[data.sources]]", 'path = "x"', *of_source]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
     try:
         read_recipe(path)
     except RecipeError as error:

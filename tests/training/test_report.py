@@ -76,3 +76,17 @@ def test_gaps_and_faults_don_t_stop_a_report(finished: Path) -> None:
     assert "Data is the bottleneck" in text
     log.write_text("")
     assert "No step of 10 is logged yet." in write_report(finished).read_text("utf-8")
+
+
+def test_a_report_that_can_t_be_written_ends_no_run(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def full(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mirnet.training.loop.write_report", full)
+    train(make_recipe(), tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "can't be written (No space left on device)" in said
+    assert (tmp_path / "model.safetensors").exists()

@@ -19,7 +19,7 @@ def train(
     *arguments: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     task: TaskName | None = None,
-    data: tuple[Path, ...] = (),
+    data: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     dataset: DataSetName | None = None,
     kind: Annotated[RecipeName, Parameter(name="--recipe")] = "paper",
     start_from: str | None = None,

@@ -138,7 +138,15 @@ def _train(
                 if is_validated:
                     validation.run(state, log, team)
                 if team.is_first and (is_validated or is_last):
-                    write_report(folder)
+                    _tell(folder, log)
             if stop.number is not None:
                 break
     return folder / "model.safetensors"
+
+
+def _tell(folder: Path, log: RunLog) -> None:
+    """Write the report; a run doesn't end for want of one."""
+    try:
+        write_report(folder)
+    except OSError as error:
+        log.say(f"{folder / 'report.md'}: can't be written ({error.strerror or error})")

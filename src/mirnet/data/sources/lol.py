@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirnet.choices import Split
+from mirnet.data.matching import first_folder
 from mirnet.data.pair import Pair
 from mirnet.data.sources.folders import match_folders
 from mirnet.data.sources.spec import DataSet
 from mirnet.errors import DataError
 
+ROOTS = (".", "LOLdataset", "LOL")
 FOLDERS: dict[Split, str] = {"train": "our485", "test": "eval15"}
 
 
@@ -17,7 +19,8 @@ def scan(folder: Path, split: Split) -> tuple[Pair, ...]:
     """The pairs of ``our485`` (train) or ``eval15`` (test), by equal names."""
     if split not in FOLDERS:
         raise DataError(f"{folder}: LoL has no split {split}; it has train and test")
-    part = folder / FOLDERS[split]
+    part = first_folder(folder, *(f"{root}/{FOLDERS[split]}" for root in ROOTS))
+    part = part or folder / FOLDERS[split]
     needs = "LoL holds our485/{low,high} and eval15/{low,high}"
     return match_folders((part / "low",), part / "high", needed_by=needs)
 
