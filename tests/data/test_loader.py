@@ -7,9 +7,11 @@ from torch import Tensor
 
 from mirnet.data.degradations import bound
 from mirnet.data.loader import SampleRequest, Source, TrainingSamples, make_loader
+from mirnet.data.packing import pack
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture, Region
 from mirnet.data.sources import find_pairs
+from mirnet.errors import DataError
 from tests.data.conftest import MakePairs
 from tests.data.publishers import put
 
@@ -156,3 +158,19 @@ def test_clean_pictures_are_degraded(make_pairs: MakePairs) -> None:
     assert clean[0].target is not None
     assert find(target, clean[0].target.pixels())
     assert 0 < float((view - target).abs().mean()) < 0.5
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_packed_file_that_vanishes_is_told_in_one_line(
+    workers: int, make_pairs: MakePairs, tmp_path: Path
+) -> None:
+    pairs = find_pairs(make_pairs("a", "b"))
+    packed = pack(pairs, tmp_path / "packed", dataset="pairs", split="train").pairs
+    piece = tmp_path / "packed" / "train" / "piece-00000.bin"
+    piece.unlink()
+    with pytest.raises(DataError) as caught:
+        drawn(samples_of(Source(pairs=packed, weight=1)), workers=workers)
+    assert str(caught.value).startswith(
+        f"{piece}: can't be read (No such file or directory); bring"
+    )
+    assert "\n" not in str(caught.value)

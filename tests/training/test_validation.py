@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from mirnet.inference.restorer import Restorer
 from mirnet.training.batches import open_data
 from mirnet.training.loop import train
 from mirnet.training.recipe import DataRecipe, SourceRecipe, ValidationRecipe
+from mirnet.training.step import take_step
 from tests.conftest import random_pixels
 from tests.data.publishers import picture, put
 from tests.training.conftest import MakeRecipe
@@ -149,3 +151,22 @@ def test_something_has_to_be_left_to_train_on(
 def test_clean_pictures_are_not_held_out() -> None:
     with pytest.raises(RecipeError, match="hold_out: is for pairs"):
         SourceRecipe(path=Path("x"), hold_out=1, degradation="camera-noise")
+
+
+def test_a_picture_that_vanishes_while_training_changes_nothing(
+    make_recipe: MakeRecipe, real_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = shutil.copytree(real_pairs, tmp_path / "pairs")
+    sources = (SourceRecipe(path=pairs),)
+    whole = train(make_recipe(data=DataRecipe(sources=sources)), tmp_path / "whole").read_bytes()
+
+    def vanishing(*arguments: Any) -> tuple[float, float | None]:
+        if arguments[-1] == 3:
+            shutil.rmtree(pairs)
+        return take_step(*arguments)
+
+    monkeypatch.setattr("mirnet.training.loop.take_step", vanishing)
+    recipe = make_recipe(data=DataRecipe(sources=sources))
+    assert train(recipe, tmp_path / "run").read_bytes() == whole
+    with pytest.raises(DataError, match="pairs: there is no such folder"):
+        train(recipe, tmp_path / "run")

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from mirnet.data.degradations import Degradation, random_exposure
 from mirnet.data.pair import Pair
 from mirnet.data.transforms import Augmentation, mixed, random_flips, random_region, shrunk
+from mirnet.errors import DataError
 from mirnet.imaging.quantize import to_planes
 
 Planes = NDArray[np.float32]
@@ -117,13 +118,17 @@ def make_loader(
 
     Workers are spawned, not forked: libvips hangs in a fork of a process that has decoded.
     """
-    return iter(
-        DataLoader(
-            samples,
-            batch_sampler=batches,  # requests stand in for indices
-            num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+    loader = DataLoader(
+        samples,
+        batch_sampler=batches,  # requests stand in for indices
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
+    try:
+        yield from loader
+    except DataError as error:
+        # A worker's error comes with its traceback; what it says is the last line.
+        last = str(error).rstrip().splitlines()[-1]
+        raise DataError(last.removeprefix(f"{DataError.__module__}.DataError: ")) from error

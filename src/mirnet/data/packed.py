@@ -47,7 +47,14 @@ class PackedPicture:
     def pixels(self, region: Region | None = None) -> Pixels:
         """A view of the pixels; only the rows of the region are read from the disk."""
         height, width, channels, dtype = self.laid_out
-        data = _opened(self.piece)[self.offset : self.offset + self.laid_out.nbytes]
+        try:
+            whole = _opened(self.piece)
+        except OSError as error:
+            raise DataError(
+                f"{self.piece}: can't be read ({error.strerror}); bring it back, or remove its "
+                "folder and run the same command again to pack it anew"
+            ) from error
+        data = whole[self.offset : self.offset + self.laid_out.nbytes]
         picture: Pixels = data.view(dtype).reshape(height, width, channels)
         return picture if region is None else picture[region.window]
 
