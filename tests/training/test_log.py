@@ -3,6 +3,7 @@ import math
 import time
 from pathlib import Path
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mirnet.training.log import Clock, Interval, RunLog
@@ -75,3 +76,14 @@ def test_what_is_done_between_steps_is_no_part_of_them() -> None:
     with clock.stopped():
         time.sleep(0.2)
     assert clock.rates(1, 1)["step_s"] < 0.1
+
+
+def test_waiting_for_data_is_said_once_and_not_of_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RunLog(tmp_path, first_step=0, total_steps=9) as log:
+        for share in (0.9, 0.2, 0.21, 0.9):
+            log.say_if_waiting(share)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("of the time is spent waiting for data") == 1
+    assert "21% of the time" in said

@@ -33,22 +33,27 @@ path = "{pairs}"
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    ("number", "status", "word", "workers"),
+    [(signal.SIGINT, 130, "interrupted", 0), (signal.SIGTERM, 143, "terminated", 1)],
 )
 def test_a_signal_saves_the_state_and_says_so(
-    real_pairs: Path, tmp_path: Path, number: int, status: int, word: str
+    real_pairs: Path, tmp_path: Path, number: int, status: int, word: str, workers: int
 ) -> None:
+    """A terminal and a scheduler send it to the workers too."""
     recipe, folder = tmp_path / "recipe.toml", tmp_path / "run"
     recipe.write_text(RECIPE.format(pairs=real_pairs.as_posix()), "utf-8")
     command = [sys.executable, "-m", "mirnet.cli.app", "train", str(recipe), "-o", str(folder)]
+    command += ["--data.workers", str(workers)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
     deadline = time.monotonic() + 120
-    while not (folder / "recipe.json").exists() and time.monotonic() < deadline:
+    board = folder / "tensorboard"
+    while not board.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(1)
-    process.send_signal(number)
+    time.sleep(1 + 4 * workers)
+    os.killpg(process.pid, number)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == status
     assert f"mirnet: {word}; run the same command again to go on" in error

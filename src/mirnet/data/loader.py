@@ -7,8 +7,12 @@ with any number of processes and workers, and nothing about the order has to be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import multiprocessing
+import signal
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 import numpy as np
 import torch
@@ -111,10 +115,32 @@ def _degraded(
     return [np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (*views, picture)]
 
 
+@contextmanager
+def _signals_kept_here() -> Iterator[None]:
+    """Processes that are started in here never get the signals that ask a run to stop.
+
+    A terminal and a cluster's scheduler send them to all processes; a worker that ends of one takes
+    the run with it, before the run has saved its state.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would let signals through again when it starts
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def make_loader(
     samples: TrainingSamples, batches: Iterable[list[SampleRequest]], *, workers: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Batches ``(views, target)``, ``(N, C, P, P)``, in the order of ``batches``.
+
+    Close it, so that its workers end; they don't end by the signals that stop a run.
 
     Workers are spawned, not forked: libvips hangs in a fork of a process that has decoded.
     """
@@ -126,9 +152,25 @@ def make_loader(
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
+    others = multiprocessing.active_children()
+    with _signals_kept_here():
+        drawn = iter(loader)
+    started = [process for process in multiprocessing.active_children() if process not in others]
     try:
-        yield from loader
+        yield from drawn
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            "a process of data.workers has ended, killed or out of memory; lower data.workers, and "
+            "run the same command again to go on"
+        ) from error
     except DataError as error:
         # A worker's error comes with its traceback; what it says is the last line.
         last = str(error).rstrip().splitlines()[-1]
         raise DataError(last.removeprefix(f"{DataError.__module__}.DataError: ")) from error
+    finally:
+        del drawn  # asks the workers to end
+        for process in started:
+            process.kill()  # SIGTERM does not reach them
+            process.join()

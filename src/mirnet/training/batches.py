@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def open_data(recipe: Recipe, folder: Path, *, processes: int = 1) -> TrainingDa
 
 def training_batches(
     recipe: Recipe, data: TrainingData, first_step: int, *, rank: int = 0, processes: int = 1
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """The batches from ``first_step`` to the end of the run, ``(views, target)``.
 
     Of several processes, each gets its share of every batch.

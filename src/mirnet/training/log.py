@@ -36,7 +36,7 @@ class RunLog:
         Of several processes, all but one are to be ``quiet``: they say and write nothing.
         """
         self.quiet = quiet
-        self._has_said = False
+        self._intervals, self._has_said = 0, False
         if quiet:
             return
         self.path = folder / "log.jsonl"
@@ -103,8 +103,12 @@ class RunLog:
         self._progress.console.print(message, highlight=False)
 
     def say_if_waiting(self, share: float) -> None:
-        """Say once that data is the bottleneck, if this share of the time is spent waiting."""
-        if share > WAITING and not self._has_said:
+        """Say once that data is the bottleneck, if this share of the time is spent waiting.
+
+        The first interval doesn't count: in it, workers start.
+        """
+        self._intervals += 1
+        if share > WAITING and self._intervals > 1 and not self._has_said:
             self._has_said = True
             self.say(
                 f"{share:.0%} of the time is spent waiting for data: raise data.workers, or train "

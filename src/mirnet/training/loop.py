@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -106,6 +106,7 @@ def _train(
     interval, skipped = Interval(), 0
     with (
         StopRequest() as stop,
+        closing(batches),
         RunLog(folder, first_step=state.step, total_steps=steps, quiet=not team.is_first) as log,
     ):
         clock = Clock()
