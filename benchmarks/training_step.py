@@ -1,6 +1,6 @@
 """What a training step costs: patches a second, where the time goes, and memory against the plan.
 
-    python benchmarks/training_step.py --preset small --batch-size 4 --steps 5
+    python benchmarks/training_step.py --presets paper small --batch-size 2 --steps 5
 
 The engine's step (channels last, Adam, the arithmetic that is asked for) is compared with a plain
 eager float32 loop in the same run, turn by turn. Data is packed noise, drawn as a run draws it.
@@ -9,8 +9,9 @@ eager float32 loop in the same run, turn by turn. Data is packed noise, drawn as
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,7 @@ PATCH = 128
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="paper", choices=["paper", "small"])
+    parser.add_argument("--presets", nargs="+", default=["paper"], choices=["paper", "small"])
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--device", default="auto")
@@ -61,18 +62,18 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     if options.one:
-        print(json.dumps(peak_of_a_step(recipe_of(options, options.precisions[0]), device)))
+        recipe = recipe_of(options, options.presets[0], options.precisions[0])
+        print(json.dumps(peak_of_a_step(recipe, device)))
         return
     rows = []
-    for precision in options.precisions:
-        recipe = recipe_of(options, precision)
-        row = {"precision": precision, **speed(recipe, device, options.steps)}
-        row |= memory(recipe, device, options, precision)
+    for preset, precision in itertools.product(options.presets, options.precisions):
+        recipe = recipe_of(options, preset, precision)
+        row = {"preset": preset, "precision": precision, **speed(recipe, device, options.steps)}
+        row |= memory(recipe, device, options, preset, precision)
         rows.append(row)
         print(json.dumps(row, indent=1))
     if options.output:
         facts = {
-            "preset": options.preset,
             "batch_size": options.batch_size,
             "patch_size": PATCH,
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
@@ -83,10 +84,10 @@ def main() -> None:
         options.output.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
 
 
-def recipe_of(options: argparse.Namespace, precision: Any) -> Recipe:
+def recipe_of(options: argparse.Namespace, preset: Any, precision: Any) -> Recipe:
     return Recipe(
         precision=precision,
-        model=ModelRecipe(preset=options.preset),
+        model=ModelRecipe(preset=preset),
         data=DataRecipe(sources=(SourceRecipe(path=Path("none")),)),
         schedule=ScheduleRecipe(
             stages=(Stage(steps=1000, patch_size=PATCH, batch_size=options.batch_size),)
@@ -177,13 +178,13 @@ def shares(
 
 
 def memory(
-    recipe: Recipe, device: torch.device, options: argparse.Namespace, precision: str
+    recipe: Recipe, device: torch.device, options: argparse.Namespace, preset: str, precision: str
 ) -> dict[str, float]:
     """The peak of a step, in a process of its own, against the plan's estimate."""
     fixed, per_pixel = memory_model(recipe, device.type)
     estimate = fixed + per_pixel * recipe.schedule.stages[0].batch_size * PATCH**2
     command = [
-        sys.executable, __file__, "--one", "memory", "--preset", options.preset,
+        sys.executable, __file__, "--one", "memory", "--presets", preset,
         "--batch-size", str(options.batch_size), "--device", options.device,
         "--precisions", precision, "--threads", str(options.threads),
     ]  # fmt: skip
@@ -204,7 +205,9 @@ def peak_of_a_step(recipe: Recipe, device: torch.device) -> int:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info()
         return total - free
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss, which remembers what the parent held when this process was forked off.
+    status = Path("/proc/self/status").read_text("utf-8")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
 
 def source_in(folder: Path) -> Source:

@@ -12,6 +12,7 @@ from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference.ledger import NAME
 from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -40,7 +41,9 @@ def restore(*arguments: object) -> int:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+    """All files below a folder, also hidden ones, but for the note of what was made from what."""
+    found = [each for each in folder.rglob("*") if each.is_file() and each.name != NAME]
+    return sorted(str(each.relative_to(folder)) for each in found)
 
 
 def test_a_batch_restores_what_it_can_and_names_what_it_can_t(

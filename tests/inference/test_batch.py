@@ -12,6 +12,8 @@ from mirnet.inference.planning import Job, Plan
 
 
 def made(folder: Path, *names: str) -> Plan:
+    for name in names:
+        (folder / name).write_text(name)
     return Plan([Job(folder / name, folder / "out" / name) for name in names])
 
 

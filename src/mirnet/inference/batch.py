@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mirnet.atomic import remove_leftovers, require_folder
 from mirnet.errors import MirnetError, PhotoError
+from mirnet.inference.ledger import Ledger, content_of
 from mirnet.inference.planning import Plan
 
 RestoreFile = Callable[[Path, Path], tuple[str, ...]]
@@ -23,7 +24,7 @@ class Outcome:
 
     Attributes:
         restored: how many photos were restored.
-        skipped: how many were there already.
+        skipped: how many were there already, made from the same photo as far as is known.
         failures: one line for each photo or path that was not restored.
         notes: what is doubtful in a restored photo, or was left out of it.
         is_cancelled: whether it was stopped before its end.
@@ -60,9 +61,15 @@ def run(
     """
     outcome = Outcome(failures=dict(plan.faults))
     todo = []
+    ledger = Ledger(output)
     for job in plan.jobs:
         try:
-            is_done = job.target.exists() and not overwrite
+            is_there = job.target.exists()
+            is_done = is_there and not overwrite
+            against = is_there and ledger.objection(job.target, job.source, overwrite=overwrite)
+            if against:
+                outcome.failures[job.source] = f"{job.source}: {against}"
+                continue
         except OSError as error:  # a name that is too long, say
             outcome.failures[job.source] = _reason(job.source, error)
             continue
@@ -80,6 +87,7 @@ def run(
             break
         progress(number, len(todo), job.source)
         try:
+            content = content_of(job.source)
             job.target.parent.mkdir(parents=True, exist_ok=True)
             notes = restore_file(job.source, job.target)
         except Exception as error:
@@ -87,6 +95,7 @@ def run(
             outcome.failures[job.source] = _reason(job.source, error)
         else:
             outcome.restored += 1
+            ledger.note(job.target, job.source, content)
             if notes:
                 outcome.notes[job.source] = notes
     else:

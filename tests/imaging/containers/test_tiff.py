@@ -271,3 +271,14 @@ def test_lab_is_refused_for_what_it_is(save: Any) -> None:
     for kind in (8, 9, 10):
         with pytest.raises(PhotoError, match="is in LAB colour; convert it to RGB"):
             read_photo(save(tiff(picture(), t_262=short(kind)), "a.tif"))
+
+
+def test_colours_that_would_be_taken_for_others_are_refused(save: Any) -> None:
+    faults = {
+        "YCbCr without JPEG compression": tiff(picture(), t_262=short(6)),
+        "floats of which 0 is white": tiff(picture(1, np.float32), t_262=short(0), t_339=short(3)),
+        "tiles of each colour apart": tiff(picture(), t_284=short(2), t_322=short(16)),
+    }
+    for words, content in faults.items():
+        with pytest.raises(PhotoError, match=words):
+            read_photo(save(content, "a.tif"))

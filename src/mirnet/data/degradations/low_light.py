@@ -23,10 +23,10 @@ def low_light(
     clean: NDArray[Any],
     rng: np.random.Generator,
     *,
-    light: Span = (0.01, 0.25),
+    light: Span = (0.007, 0.09),
     cast: float = 0.08,
     saturation: Span = (0.6, 1.0),
-    shot_noise: Span = (5e-5, 2e-3),
+    shot_noise: Span = (1e-4, 8e-4),
 ) -> Array:
     """``clean`` with a fraction of its light, and the noise that then shows; it is the target.
 
@@ -36,7 +36,8 @@ def low_light(
     Args:
         clean: ``(H, W, 3)``, float32 sRGB in [0, 1], of any size.
         rng: the only source of randomness; its state and ``clean`` fix the result.
-        light: the part of the linear light that is left, drawn log-uniformly. In (0, 1].
+        light: the part of the linear light that is left, drawn log-uniformly; in 49 pairs of LoL
+            it was 0.007 to 0.058 (10th and 90th percentile). In (0, 1].
         cast: by how much the light of a channel may deviate from that of the others, drawn
             uniformly on both sides. From 0 to 0.5.
         saturation: the part of the colour that is left, drawn uniformly. From 0 to 1.

@@ -30,6 +30,10 @@ UNREADABLE = {
 PLACES = (("strips", 273, 279), ("tiles", 324, 325))
 """Where the pixels stand: offsets and lengths."""
 LAB = (8, 9, 10)
+WHITE_IS_ZERO, YCBCR = 0, 6
+JPEG_COMPRESSED = (6, 7)
+SAMPLE_FORMAT, FLOAT = 339, 3
+PLANAR, SEPARATE, TILE_WIDTH = 284, 2, 322
 """CIE L*a*b*, and ICC's and ITU's forms of it."""
 COLOUR_FILTER_ARRAY, LINEAR_RAW = 32803, 34892
 REDUCED = 1
@@ -63,8 +67,7 @@ def inspect(data: Buffer) -> Contents:
             f"is compressed with {UNREADABLE[compression]}, which mirnet can't read; save it with "
             "deflate or LZW"
         )
-    if _number(main, PHOTOMETRIC, 0) in LAB:
-        raise UnusableError("is in LAB colour; convert it to RGB or grey first")
+    _require_readable_colours(main, compression)
     _require_known_samples(main)
     block, unfit = _exif(main)
     photoshop = _bytes(main, PHOTOSHOP)
@@ -184,6 +187,19 @@ def _is_raw(data: Buffer, main: Directory) -> bool:
         or colours in (COLOUR_FILTER_ARRAY, LINEAR_RAW)
         or data[8:10] == b"CR"  # Canon's CR2
     )
+
+
+def _require_readable_colours(main: Directory, compression: int) -> None:
+    """Raise UnusableError for colours and arrangements that the decoder would take for others."""
+    colours = _number(main, PHOTOMETRIC, 0)
+    if colours in LAB:
+        raise UnusableError("is in LAB colour; convert it to RGB or grey first")
+    if colours == YCBCR and compression not in JPEG_COMPRESSED:
+        raise UnusableError("is in YCbCr without JPEG compression; convert it to RGB first")
+    if colours == WHITE_IS_ZERO and _number(main, SAMPLE_FORMAT, 1) == FLOAT:
+        raise UnusableError("holds floats of which 0 is white; save it with 0 as black")
+    if _number(main, PLANAR, 1) == SEPARATE and TILE_WIDTH in main.fields:
+        raise UnusableError("holds tiles of each colour apart; save it with colours together")
 
 
 def _require_known_samples(main: Directory) -> None:

@@ -1,0 +1,66 @@
+"""Which photo each result was made from, noted beside the results.
+
+Cameras number photos from 1 again, so two of one name may want one place in different runs; without
+a note, the second would be taken for done, or be written over the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+NAME = ".mirnet-results.jsonl"
+LOOKED_AT = 1 << 16
+"""Bytes at either end of a file that, with its length, tell photos apart."""
+
+
+class Ledger:
+    """The notes of an output folder: a line for each result, written when it is there."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read what is noted; half a line, of a process that was killed, counts for nothing."""
+        self.path = folder / NAME
+        self._notes: dict[str, tuple[str, str]] = {}
+        with suppress(OSError):
+            for line in self.path.read_text("utf-8", errors="replace").splitlines():
+                with suppress(ValueError, KeyError, TypeError):
+                    note = json.loads(line)
+                    self._notes[str(note["result"])] = str(note["source"]), str(note["content"])
+
+    def objection(self, target: Path, source: Path, *, overwrite: bool) -> str | None:
+        """What speaks against taking ``target``, which is there, for ``source``'s, or writing it.
+
+        Nothing does if it was made from the same content, wherever that lay, or nothing is noted.
+        Raises OSError if the source can't be read.
+        """
+        noted = self._notes.get(self._key(target))
+        if noted is None or noted[1] == content_of(source):
+            return None
+        if noted[0] != os.path.realpath(source):
+            return f"{target} is there already, made from {noted[0]}; name another folder with -o"
+        if overwrite:
+            return None
+        return f"{target} was made from what this photo was before; --overwrite makes it anew"
+
+    def note(self, target: Path, source: Path, content: str) -> None:
+        """Note that ``target`` is there now. A full disk is no fault of the photo."""
+        noted = {"result": self._key(target), "source": os.path.realpath(source)}
+        self._notes[noted["result"]] = noted["source"], content
+        with suppress(OSError), self.path.open("a", encoding="utf-8") as lines:
+            # One write, so that two processes don't mix.
+            lines.write(json.dumps(noted | {"content": content}) + "\n")
+
+    def _key(self, target: Path) -> str:
+        return os.path.relpath(target, self.path.parent)
+
+
+def content_of(source: Path) -> str:
+    """A digest of a file's length, beginning and end."""
+    with source.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(LOOKED_AT)
+        file.seek(max(size - LOOKED_AT, 0))
+        return hashlib.sha256(f"{size}\0".encode() + head + file.read(LOOKED_AT)).hexdigest()

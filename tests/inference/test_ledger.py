@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import pytest
+
+from mirnet.inference.batch import run
+from mirnet.inference.ledger import NAME, Ledger, content_of
+from mirnet.inference.planning import plan
+from tests.conftest import random_pixels
+from tests.data.publishers import put
+
+
+@pytest.fixture
+def two_of_a_name(tmp_path: Path) -> tuple[Path, Path]:
+    return tuple(  # type: ignore[return-value]
+        put(tmp_path / folder / "a.png", random_pixels((8, 8, 3), seed=seed))
+        for seed, folder in enumerate(("monday", "tuesday"))
+    )
+
+
+def copied(source: Path, target: Path) -> tuple[str, ...]:
+    target.write_bytes(source.read_bytes())
+    return ()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_photo_of_the_same_name_is_no_excuse(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path, overwrite: bool
+) -> None:
+    monday, tuesday = two_of_a_name
+    output = tmp_path / "restored"
+    for source in (monday, tuesday):
+        planned = plan([str(source)], output, suffix=None)
+        outcome = run(planned, lambda: copied, output=output, overwrite=overwrite)
+        if source == monday:
+            assert outcome.restored == 1
+    told = f"{tuesday}: {output / 'a.png'} is there already, made from {monday}; name another"
+    assert outcome.failures[tuesday].startswith(told)
+    assert (outcome.restored, outcome.skipped) == (0, 0)
+    assert (output / "a.png").read_bytes() == monday.read_bytes()
+    again = run(plan([str(monday)], output, suffix=None), lambda: copied, output=output)
+    assert again.skipped == 1
+
+
+def test_results_without_a_note_count_as_done(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "restored"
+    put(output / "a.png", random_pixels((8, 8, 3)))
+    outcome = run(plan([str(two_of_a_name[0])], output, suffix=None), lambda: copied, output=output)
+    assert outcome.skipped == 1
+    assert not outcome.failures
+
+
+def test_the_same_photo_elsewhere_is_done(two_of_a_name: tuple[Path, Path], tmp_path: Path) -> None:
+    monday, _ = two_of_a_name
+    output = tmp_path / "restored"
+    run(plan([str(monday)], output, suffix=None), lambda: copied, output=output)
+    moved = tmp_path / "archive"
+    monday.parent.rename(moved)
+    again = run(plan([str(moved)], output, suffix=None), lambda: copied, output=output)
+    assert again.skipped == 1
+
+
+def test_another_photo_in_the_same_place_is_told_and_replaced_if_asked(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A memory card has the same path every time."""
+    monday, tuesday = two_of_a_name
+    output = tmp_path / "restored"
+    planned = plan([str(monday)], output, suffix=None)
+    run(planned, lambda: copied, output=output)
+    tuesday.replace(monday)
+    outcome = run(planned, lambda: copied, output=output)
+    assert "was made from what this photo was before; --overwrite" in outcome.failures[monday]
+    assert run(planned, lambda: copied, output=output, overwrite=True).restored == 1
+    assert run(planned, lambda: copied, output=output).skipped == 1
+
+
+def test_notes_go_with_their_folder(two_of_a_name: tuple[Path, Path], tmp_path: Path) -> None:
+    monday, tuesday = two_of_a_name
+    here = tmp_path / "here"
+    (here / "sub").mkdir(parents=True)
+    Ledger(here).note(here / "sub" / "a.png", monday, content_of(monday))
+    with (here / NAME).open("a") as lines:
+        lines.write('{"result": "b.png", "sou')
+    moved = here.rename(tmp_path / "moved")
+    again = Ledger(moved)
+    told = again.objection(moved / "sub" / "a.png", tuesday, overwrite=True)
+    assert told is not None
+    assert str(monday) in told
+    assert again.objection(moved / "sub" / "a.png", monday, overwrite=False) is None
+    assert again.objection(moved / "b.png", tuesday, overwrite=False) is None
+
+
+def test_a_ledger_that_can_t_be_written_stops_nothing(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / NAME).mkdir()
+    ledger = Ledger(tmp_path)
+    ledger.note(tmp_path / "a.png", two_of_a_name[0], "x")
+    assert ledger.objection(tmp_path / "a.png", two_of_a_name[1], overwrite=False)
+
+
+def test_photos_that_differ_at_either_end_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    seen = set()
+    for content in (b"", b"a" * 200_000, b"b" + b"a" * 199_999, b"a" * 199_999 + b"b", b"a" * 9):
+        path.write_bytes(content)
+        seen.add(content_of(path))
+    assert len(seen) == 5
