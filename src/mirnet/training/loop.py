@@ -113,7 +113,9 @@ def _train(
         for batch in clock.waiting(batches):
             with team.watching():
                 loss, norm = take_step(fabric, model, optimizer, batch, recipe, state.step)
-            loss, stop.number = team.share(loss, stop.number)
+            loss, asked = team.share(loss, stop.number)
+            if asked is not None:  # one that comes meanwhile must not be lost
+                stop.number = asked
             skipped = 0 if norm is not None else skipped + 1
             if norm is None:
                 report_skipped(log, folder, batch, state, skipped, team)
