@@ -178,7 +178,7 @@ def test_two_machines_do_what_one_does(recipe: Path, by_two: Path, tmp_path: Pat
 def test_a_signal_stops_all_after_the_same_step(
     real_pairs: Path, other_pairs: Path, tmp_path: Path
 ) -> None:
-    recipe = recipe_in(tmp_path, real_pairs, other_pairs, 4000)
+    recipe = recipe_in(tmp_path, real_pairs, other_pairs, 400_000)
     command = mirnet(recipe, tmp_path, "--devices", "2", "--checkpoint-every", "100000")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     deadline = time.monotonic() + 120
