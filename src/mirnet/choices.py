@@ -10,13 +10,17 @@ TaskName = Literal[
 ProtocolName = Literal[
     "photo", "sidd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek", "dpdd"
 ]
+BaselineName = Literal[
+    "bm3d", "bm3d-best", "non-local-means", "histogram-equalisation", "clahe", "lime"
+]
 Preset = Literal["paper", "released", "small"]
 RecipeName = Literal["paper", "released"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 OutputDepth = Literal["keep", "8", "16", "float"]
-DataSetName = Literal[
-    "pairs", "clean", "dpdd", "sidd", "dnd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek"
+BenchmarkName = Literal[
+    "dpdd", "sidd", "dnd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek"
 ]
+DataSetName = Literal["pairs", "clean", BenchmarkName]
 Split = Literal["train", "val", "test"]

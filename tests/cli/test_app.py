@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,15 +13,12 @@ from mirnet.checkpoints.convert import released_names
 from mirnet.checkpoints.load import load_model
 from mirnet.choices import Arithmetic, OutputDepth, Precision, Preset, ProtocolName, TaskName
 from mirnet.cli.app import main
-from mirnet.imaging.io import write_photo
-from mirnet.imaging.photo import Photo
 from mirnet.inference.devices import DTYPES
 from mirnet.inference.restorer import PIXEL_TYPES
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.registry import TASKS
-from tests.conftest import random_pixels
 
 
 def output_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -138,41 +134,6 @@ def test_doctor_says_how_to_get_what_is_missing(
 ) -> None:
     monkeypatch.setattr("mirnet.cli.doctor.OPTIONAL", {"train": ("no-such-package",)})
     assert 'missing; pip install "mirnet[train]"' in output_of(capsys, "doctor")
-
-
-def test_evaluate_scores_folders(
-    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for kind in ("input", "target"):
-        (tmp_path / "pairs" / kind).mkdir(parents=True)
-        pixels = random_pixels((16, 16, 3), np.uint8)
-        write_photo(Photo(pixels=pixels), tmp_path / "pairs" / kind / "a.png")
-    line = output_of(capsys, "evaluate", tmp_path / "pairs", "--weights", tiny_weights)
-    assert "1 pairs  psnr" in line
-    table = output_of(capsys, "evaluate", tmp_path / "pairs", "--weights", tiny_weights, "--json")
-    assert set(json.loads(table)["images"]["a"]) == {"psnr", "ssim"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--task", "low-light"), "--task low-light: mirnet ships no weights for it yet"),
-        (
-            ("--task", "retouching", "--weights", "denoising-small"),
-            "is for denoising; leave --task",
-        ),
-    ],
-)
-def test_evaluate_starts_from_the_task(
-    arguments: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["evaluate", str(tmp_path), *arguments]) == 1
-    assert words in capsys.readouterr().err
-
-
-def test_evaluate_without_folders_says_what_to_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate"]) == 1
-    assert "name at least one folder" in capsys.readouterr().err
 
 
 def test_train_names_a_missing_recipe(capsys: pytest.CaptureFixture[str]) -> None:

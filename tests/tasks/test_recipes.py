@@ -8,7 +8,7 @@ import pytest
 
 from mirnet.choices import DataSetName, RecipeName, TaskName
 from mirnet.data.packing import pack
-from mirnet.data.sources import find_pairs
+from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.recipes import found_in, recipe_for
@@ -21,7 +21,10 @@ from tests.data import publishers
 
 RECIPES = Path(__file__).parent.parent.parent / "recipes"
 TASK_OF: dict[DataSetName, TaskName] = {
-    dataset: task.name for task in TASKS.values() for dataset in task.datasets
+    dataset: task.name
+    for task in TASKS.values()
+    for dataset in task.benchmarks
+    if "train" in DATASETS[dataset].counts
 }
 HALF = ("lol", "realsr-x2", "realsr-x3", "realsr-x4")
 PATCHES = {"paper": (128, 144, 192, 224), "released": (128, 160, 192, 256, 320, 384)}

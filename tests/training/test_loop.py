@@ -13,11 +13,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mirnet.checkpoints.store import read_checkpoint
+from mirnet.data.sources import find_pairs
 from mirnet.errors import CheckpointError, DataError, NonFiniteError, RecipeError
-from mirnet.evaluation.evaluate import evaluate_folder
+from mirnet.evaluation.evaluate import evaluate
+from mirnet.evaluation.scores import mean
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
+from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.batches import training_batches
 from mirnet.training.loop import train
@@ -81,7 +84,9 @@ def test_a_run_leaves_a_model_that_knows_its_recipe(
     assert json.loads((tmp_path / "recipe.json").read_text("utf-8")) == recipe.to_dict()
     rows = log_of(tmp_path, "validation")
     assert [row["step"] for row in rows] == [4, 8, 10]
-    again = evaluate_folder(Restorer(checkpoint.build()), other_pairs, "photo").means()
+    restorer = Restorer(checkpoint.build())
+    scored = evaluate(restorer, find_pairs(other_pairs, "pairs", "val"), PROTOCOLS["photo"])
+    again = mean(pair.scores for pair in scored)
     assert rows[-1]["psnr"] == pytest.approx(again["psnr"], abs=1e-3)
     best = read_checkpoint(tmp_path / "best.safetensors").provenance["step"]
     assert best == max(rows, key=lambda row: row["psnr"])["step"]

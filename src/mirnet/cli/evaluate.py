@@ -1,59 +1,252 @@
-"""``mirnet evaluate``: scores on pairs."""
+"""``mirnet evaluate``: scores on the paper's benchmarks and on pairs of one's own."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from mirnet.choices import Device, Precision, ProtocolName, TaskName
+from mirnet.choices import (
+    BaselineName,
+    BenchmarkName,
+    Device,
+    Precision,
+    ProtocolName,
+    TaskName,
+)
+from mirnet.errors import DataError
+
+if TYPE_CHECKING:
+    from mirnet.evaluation.method import Method
+    from mirnet.evaluation.scores import Scores
+    from mirnet.tasks.evaluation import Subject
 
 
 def evaluate(
     *folders: Path,
+    benchmark: BenchmarkName | None = None,
+    data: Path | None = None,
     task: TaskName | None = None,
     weights: str | None = None,
-    protocol: ProtocolName = "photo",
+    pictures: Path | None = None,
+    baseline: Annotated[tuple[BaselineName, ...], Parameter(negative=())] = (),
+    protocol: ProtocolName | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    note: str | None = None,
+    workers: int | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    compare: Annotated[tuple[Path, Path] | None, Parameter(negative=())] = None,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
-) -> None:
-    """Score weights on folders of pairs (input/ and target/ with the same names).
+) -> int:
+    """Score weights, another program's pictures, or classical methods on pairs.
+
+    Name one of the paper's benchmarks and where it lies, or folders of pairs of your own, with
+    input/ and target/. A pair that can't be scored is named and stops no other; the exit status
+    is then 1. With -o, a run that was stopped goes on where it was.
 
     Parameters
     ----------
     folders
-        The folders; each is scored on its own.
+        Folders of pairs; each is scored on its own.
+    benchmark
+        A benchmark of the paper; it decides the pairs, the protocol and the task. For dnd, a
+        submission for its server is written.
+    data
+        Where the benchmark lies, as published or as `mirnet prepare` packed it.
     task
         What the pairs are for; denoising, or what the weights are for, unless told.
     weights
         A weights file or a name that `mirnet weights` lists, instead of the task's own.
+    pictures
+        A folder of restored pictures by any program, named as the pairs, to score instead of
+        weights.
+    baseline
+        A classical method to score too, or instead if neither weights, task nor pictures are
+        named; give it again for more.
     protocol
-        How to score: rounding, colour, border and form of SSIM. photo is for pairs of your own.
+        How to score folders: rounding, colour, border and form of SSIM; photo unless told.
+    output
+        A folder for scores (score.json, scores.csv), restored pictures, and report.html.
+    note
+        What is to be said of the data, such as which export of FiveK was used.
+    workers
+        Threads that read pictures ahead; as many as there are cores unless told.
     device
         Where to compute.
     precision
         Arithmetic of the network.
+    compare
+        Two score.json files: print the paired differences, second minus first, and nothing else.
     json_output
         Print JSON with the score of every pair instead of a table.
     """
-    from dataclasses import asdict
+    if compare is not None:
+        return _compare(*compare, json_output=json_output)
+    if workers is not None and not 1 <= workers <= 256:
+        raise DataError(f"--workers: must be from 1 to 256, got {workers}")
+    subjects = _subjects(folders, benchmark, data, protocol, note)
+    if pictures is not None and (weights is not None or len(subjects) > 1):
+        raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
+    methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
+    failed = False
+    for subject in subjects:
+        for method in methods:
+            failed |= _score(subject, method, output, workers, json_output)
+        if output and subject.protocol:
+            from mirnet.evaluation.report import write_report
 
-    from mirnet.errors import DataError
-    from mirnet.evaluation.evaluate import evaluate_folder
+            print(f"report: {write_report(output / subject.label, subject.pairs)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _subjects(
+    folders: tuple[Path, ...],
+    benchmark: BenchmarkName | None,
+    data: Path | None,
+    protocol: ProtocolName | None,
+    note: str | None,
+) -> list[Subject]:
+    from mirnet.tasks.evaluation import of_benchmark, of_folder
+
+    if benchmark is None:
+        if data is not None:
+            raise DataError("--data: says where a benchmark lies; name it with --benchmark")
+        if not folders:
+            raise DataError(
+                "evaluate: name a folder with input/ and target/, or --benchmark NAME --data FOLDER"
+            )
+        return [of_folder(folder, protocol or "photo", note) for folder in folders]
+    if data is None or folders:
+        raise DataError(f"--benchmark {benchmark}: say where it lies, with --data FOLDER alone")
+    if protocol is not None:
+        raise DataError(f"--protocol: is decided by --benchmark {benchmark}; leave it out")
+    return [of_benchmark(benchmark, data, note)]
+
+
+def _methods(
+    benchmark: BenchmarkName | None,
+    task: TaskName | None,
+    weights: str | None,
+    pictures: Path | None,
+    baseline: tuple[BaselineName, ...],
+    device: Device,
+    precision: Precision,
+) -> list[Method]:
+    from mirnet.evaluation.baselines import by_baseline
+    from mirnet.evaluation.method import by_network, by_pictures
     from mirnet.inference.restorer import Restorer
+    from mirnet.tasks.evaluation import task_of
     from mirnet.tasks.weights import checkpoint_for, weights_for
 
-    if not folders:
-        raise DataError("evaluate: name at least one folder with input/ and target/")
+    found = [by_baseline(name) for name in baseline]
+    if pictures is not None:
+        return [by_pictures(pictures.expanduser()), *found]
+    if found and weights is None and task is None:
+        return found
+    if benchmark is not None:
+        expected = task_of(benchmark)
+        if task not in (None, expected):
+            raise DataError(f"--benchmark {benchmark}: is for {expected}, not --task {task}")
+        task = expected
     path, checkpoint = checkpoint_for(task, weights_for(task, weights))
     restorer = Restorer(checkpoint.build(), device=device, precision=precision)
-    for folder in folders:
-        scores = evaluate_folder(restorer, folder, protocol)
-        if json_output:
-            print(json.dumps({"folder": str(folder), "weights": str(path), **asdict(scores)}))
+    return [by_network(restorer, path, path.stem), *found]
+
+
+def _score(
+    subject: Subject,
+    method: Method,
+    output: Path | None,
+    workers: int | None,
+    json_output: bool,
+) -> bool:
+    """Score and print. Whether a pair could not be scored."""
+    from mirnet.evaluation.run import folder_name, run
+    from mirnet.evaluation.submission import write_submission
+    from mirnet.progress import bar
+
+    folder = output / subject.label / folder_name(method.name) if output else None
+    with bar(f"{subject.label}: {method.name}") as show:
+        if subject.protocol is None:
+            if folder is None:
+                raise DataError(f"{subject.label}: say where the submission is to go, with -o")
+            faults = write_submission(method, subject.pairs, folder, progress=show)
+            print(f"{folder}: ready to be sent to the benchmark's server")
         else:
-            means = "  ".join(f"{name} {value:.4f}" for name, value in scores.means().items())
-            print(f"{folder}  {len(scores.images)} pairs  {means}  (protocol {protocol})")
+            scores = run(
+                method,
+                subject.pairs,
+                subject.protocol,
+                data=subject.data,
+                folder=folder,
+                workers=workers,
+                progress=show,
+            )
+            faults = scores.faults
+            print(_as_json(scores) if json_output else _line(scores))
+    for fault in faults:
+        print(f"mirnet: not scored: {fault.id}: {fault.why}", file=sys.stderr)
+    return bool(faults)
+
+
+def _as_json(scores: Scores) -> str:
+    from dataclasses import asdict
+
+    return json.dumps(
+        {
+            **asdict(scores),
+            "means": scores.means(),
+            "input_means": scores.input_means(),
+            "data_sha256": scores.data_sha256,
+        }
+    )
+
+
+def _line(scores: Scores) -> str:
+    """A line for the pairs, or one for each part of a benchmark, beside the paper's values."""
+    from mirnet.evaluation.published import OURS
+    from mirnet.evaluation.report import NAMES, benchmark_of, columns_of
+
+    benchmark = benchmark_of(scores)
+    lines: dict[str, list[str]] = {}
+    for heading, group, metric in columns_of(scores):
+        value = scores.means(group)[metric]
+        text = f"{NAMES[metric]} {value:.4f}"
+        paper = benchmark and benchmark.published.value(OURS, f"{heading}/{NAMES[metric]}")
+        if paper:
+            text += f" ({OURS} in the paper {paper:g})"
+        lines.setdefault(group or heading or "", []).append(text)
+    count = len(scores.pairs)
+    whole = scores.data["whole"]
+    part = f" of {whole[0]}" if whole and count not in whole else ""
+    head = f"{scores.data['label']}  {scores.method['name']}  {count}{part} pairs"
+    return "\n".join(
+        f"{head}  {f'{name}  ' if len(lines) > 1 else ''}{'  '.join(texts)}  "
+        f"(protocol {scores.protocol['name']})"
+        for name, texts in lines.items()
+    )
+
+
+def _compare(first: Path, second: Path, *, json_output: bool) -> int:
+    from dataclasses import asdict
+
+    from mirnet.evaluation.compare import compare
+    from mirnet.evaluation.scores import read_scores
+
+    ours, theirs = read_scores(first), read_scores(second)
+    differences = compare(ours, theirs)
+    if json_output:
+        print(json.dumps([asdict(each) for each in differences]))
+        return 0
+    print(f"{theirs.method['name']} minus {ours.method['name']}, {differences[0].pairs} pairs")
+    for each in differences:
+        print(
+            f"  {each.metric:<6} {each.first:.4f} → {each.second:.4f}  {each.mean:+.4f} "
+            f"(95 % {each.low:+.4f} to {each.high:+.4f}{'' if each.is_clear else ', may be chance'}"
+            f")  better {each.better}, worse {each.worse}"
+        )
+    return 0

@@ -13,10 +13,13 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item]
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item and what ``work`` makes of it; at most one result a core is kept waiting."""
-    ahead = os.cpu_count() or 1
+    """Each item and what ``work`` makes of it; at most one result a thread is kept waiting.
+
+    There are as many threads as cores unless told.
+    """
+    ahead = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(ahead) as pool:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         for item in items:

@@ -1,92 +1,139 @@
-"""Score a restorer on pairs."""
+"""Score methods on pairs."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from time import perf_counter
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mirnet.choices import ProtocolName
+from mirnet.data.ahead import in_order
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Pixels, digest
-from mirnet.data.sources import find_pairs
-from mirnet.errors import DataError
+from mirnet.errors import DataError, MirnetError
+from mirnet.evaluation.method import Method, Restore
+from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.quantize import to_planes
-from mirnet.metrics.protocol import PROTOCOLS, Protocol, score
-
-Restore = Callable[[Tensor], Tensor]
-"""``(1, C, H, W)`` in [0, 1] → ``(1, 3, H, W)``: a Restorer, or anything to compare it to."""
+from mirnet.metrics.protocol import Protocol, score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Scores of one method on one set of pairs.
+class Result:
+    """What a method made of a pair: the restored picture ``(3, H, W)``, and how good it is."""
 
-    Attributes:
-        protocol: the name of the protocol they were measured by.
-        data_sha256: of the pictures scored, in order, however they are stored.
-        images: metric values for each pair's id.
+    pair: Pair
+    score: PairScore
+    restored: Tensor
+
+
+def evaluate(restore: Restore, pairs: Sequence[Pair], protocol: Protocol) -> tuple[PairScore, ...]:
+    """Score on these pairs by ``protocol``.
+
+    Raises DataError, with the pair's place, for the first one that the network can't take or the
+    protocol can't score, or that has no target.
     """
-
-    protocol: ProtocolName
-    data_sha256: str
-    images: dict[str, dict[str, float]]
-
-    def means(self) -> dict[str, float]:
-        """The mean of each metric over the pairs, as the paper's tables give it."""
-        return mean_scores(self.images)
-
-
-def mean_scores(images: dict[str, dict[str, float]]) -> dict[str, float]:
-    """The mean of each metric over images, of which there is at least one."""
-    rows = list(images.values())
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    method = Method(name="", identity={}, restore=lambda _, views: restore(views))
+    scores = []
+    for result in score_pairs(method, pairs, protocol, workers=1):
+        if isinstance(result, Fault):
+            raise DataError(result.why)
+        scores.append(result.score)
+    return tuple(scores)
 
 
-def evaluate_folder(restore: Restore, folder: Path, protocol: ProtocolName) -> Scores:
-    """Score on the pairs of a folder with ``input/`` and ``target/``.
+def score_pairs(
+    method: Method, pairs: Sequence[Pair], protocol: Protocol, *, workers: int | None = None
+) -> Iterator[Result | Fault]:
+    """Restore and score these pairs, in their order; what goes wrong with one stops no other.
 
-    Raises DataError for an incomplete folder.
-    """
-    return evaluate(restore, find_pairs(folder, split="test"), PROTOCOLS[protocol])
+    Each is restored alone: in a batch the last bits of a picture depend on its neighbours, and
+    where a protocol rounds, so would its score.
 
+    Args:
+        method: what restores.
+        pairs: views and targets, of any sizes.
+        protocol: how each is scored. Scores depend on nothing else.
+        workers: threads that read pictures ahead; as many as there are cores unless told.
 
-def evaluate(restore: Restore, pairs: Sequence[Pair], protocol: Protocol) -> Scores:
-    """Score on these pairs, one after the other, by ``protocol``.
-
-    Raises DataError, with the pair's place, for one that the network can't take or the protocol
-    can't score, or that has no target.
+    Raises DataError if a pair has no target.
     """
     require_targets(pairs, of=f"protocol {protocol.name}")
-    images = {}
-    content = hashlib.sha256()
-    for pair in pairs:
-        pictures = [picture.pixels() for picture in pair.pictures()]
-        views, target = as_tensors(pictures)
-        try:
-            values = score(restore(views).cpu(), target, protocol)
-        except ValueError as error:
-            raise DataError(
-                f"{pair.place}: can't be restored or scored as {protocol.name}: {error}"
-            ) from error
-        images[pair.id] = {name: float(value[0]) for name, value in values.items()}
-        for pixels in pictures:
-            content.update(digest(pixels).encode())
-    return Scores(protocol=protocol.name, data_sha256=content.hexdigest(), images=images)
+    for _, loaded in in_order(_load, pairs, workers):
+        yield loaded if isinstance(loaded, Fault) else _scored(method, loaded, protocol)
 
 
 def load_pair(pair: Pair) -> tuple[Tensor, Tensor]:
     """The views ``(1, 3·views, H, W)`` and the target ``(1, 3, H, W)`` of a pair, in [0, 1]."""
-    return as_tensors([picture.pixels() for picture in pair.pictures()])
+    return _as_tensors([picture.pixels() for picture in pair.pictures()])
 
 
-def as_tensors(pictures: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
-    """Views, then a target, as a network takes them: see `load_pair`."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    pair: Pair
+    views: Tensor
+    target: Tensor
+    digests: tuple[str, ...]
+
+
+def _load(pair: Pair) -> _Loaded | Fault:
+    try:
+        pictures = [picture.pixels() for picture in pair.pictures()]
+        _require_equal_sizes(pair, pictures)
+        return _Loaded(pair, *_as_tensors(pictures), tuple(map(digest, pictures)))
+    except (MirnetError, OSError, ValueError) as error:
+        return Fault(id=pair.id, why=one_line(error))
+
+
+def _require_equal_sizes(pair: Pair, pictures: Sequence[Pixels]) -> None:
+    target = pictures[-1]
+    for picture, pixels in zip(pair.pictures(), pictures, strict=True):
+        if pixels.shape[:2] != target.shape[:2]:
+            raise DataError(
+                f"{picture.place}: is {pixels.shape[1]}×{pixels.shape[0]}, its target {pair.place} "
+                f"is {target.shape[1]}×{target.shape[0]}; the pictures of a pair must have the "
+                "same size"
+            )
+
+
+def _as_tensors(pictures: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
     *views, target = [torch.from_numpy(to_planes(pixels))[None] for pixels in pictures]
     return torch.cat(views, dim=1), target
+
+
+def _scored(method: Method, loaded: _Loaded, protocol: Protocol) -> Result | Fault:
+    start = perf_counter()
+    try:
+        restored = method.restore(loaded.pair, loaded.views).cpu()
+        seconds = perf_counter() - start
+        scores = _numbers(restored, loaded.target, protocol)
+        before = _numbers(loaded.views[:, :3], loaded.target, protocol)
+    except (MirnetError, OSError, ValueError, RuntimeError) as error:
+        return _fault(loaded.pair, protocol, error)
+    score = PairScore(
+        id=loaded.pair.id,
+        group=loaded.pair.group,
+        scores=scores,
+        input=before,
+        digests=loaded.digests,
+        seconds=seconds,
+    )
+    return Result(pair=loaded.pair, score=score, restored=restored[0])
+
+
+def _numbers(output: Tensor, target: Tensor, protocol: Protocol) -> dict[str, float]:
+    return {name: float(value) for name, value in score(output, target, protocol).items()}
+
+
+def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:
+    why = one_line(error)
+    if not isinstance(error, DataError):  # which names a place of its own
+        why = f"{pair.place}: can't be restored or scored as {protocol.name}: {why}"
+    return Fault(id=pair.id, why=why)
+
+
+def one_line(error: Exception) -> str:
+    """Its message, whatever wrote it, without line breaks."""
+    return " ".join(str(error).split())

@@ -23,6 +23,8 @@ from mirnet.metrics.ssim import ssim_uniform, ssim_volume, ssim_wang
 Color = Literal["rgb", "y"]
 Ssim = Literal["volume", "wang", "uniform"]
 Metric = Literal["psnr", "ssim", "mae"]
+LOWER_IS_BETTER: frozenset[str] = frozenset({"mae"})
+"""Metrics that measure a distance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Protocol:
 
     Attributes:
         name: its key in `PROTOCOLS`, to stand beside every score.
+        version: rises when the same picture would be scored otherwise than before.
         round_to_8bit: whether the pixels of the saved 8-bit file are scored, or the float output
             clipped to [0, 1].
         color: the channels that are scored: all of them, or the luma of MATLAB's ``rgb2ycbcr``.
@@ -41,6 +44,7 @@ class Protocol:
     """
 
     name: ProtocolName
+    version: int = 1
     round_to_8bit: bool
     color: Color
     crop: tuple[int, int, int, int]

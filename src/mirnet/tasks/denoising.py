@@ -9,7 +9,6 @@ DENOISING = Task(
     name="denoising",
     summary="remove the noise of small sensors and little light",
     config=MIRNetV2Config(),
-    protocols=("sidd",),
-    datasets=("sidd",),
+    benchmarks=("sidd", "dnd"),
     weights="denoising-small",
 )

@@ -10,6 +10,5 @@ DUAL_PIXEL_DEBLURRING = Task(
     summary="sharpen what is out of focus, from the two views of a dual-pixel sensor",
     config=MIRNetV2Config(in_channels=6, residual="features"),
     views=2,
-    protocols=("dpdd",),
-    datasets=("dpdd",),
+    benchmarks=("dpdd",),
 )

@@ -9,6 +9,5 @@ LOW_LIGHT = Task(
     name="low-light",
     summary="brighten what was taken with too little light",
     config=MIRNetV2Config(),
-    protocols=("lol",),
-    datasets=("lol",),
+    benchmarks=("lol",),
 )

@@ -6,11 +6,13 @@ The paper is Sec. 4.2. What its released weights were trained with differs: see 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-from mirnet.choices import DataSetName, ProtocolName, RecipeName, TaskName
+from mirnet.choices import BenchmarkName, DataSetName, RecipeName, TaskName
 from mirnet.data.packed import is_packed, read_head
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import DataError, RecipeError
+from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.tasks.registry import TASKS
 from mirnet.training.recipe import (
     DataRecipe,
@@ -32,10 +34,6 @@ RELEASED_STAGES = (
 RELEASED_GPUS = 8
 HALF_AS_LONG: frozenset[DataSetName] = frozenset({"lol", "realsr-x2", "realsr-x3", "realsr-x4"})
 """Data sets for which the released weights were trained half as long."""
-PROTOCOL: dict[DataSetName, ProtocolName] = {
-    "sidd": "sidd", "dpdd": "dpdd", "lol": "lol", "fivek": "fivek",
-    "realsr-x2": "realsr-x2", "realsr-x3": "realsr-x3", "realsr-x4": "realsr-x4",
-}  # fmt: skip
 
 
 def recipe_for(
@@ -122,7 +120,7 @@ def found_in(folder: Path, task: TaskName) -> DataSetName:
     if is_packed(folder, "train"):
         name: DataSetName = read_head(folder / "train")["dataset"]
         return name
-    found = [name for name in TASKS[task].datasets if _holds(folder, name)]
+    found = [name for name in TASKS[task].benchmarks if _holds(folder, name)]
     if len(found) > 1:
         raise RecipeError(f"{folder}: holds {' and '.join(found)}; say which, with --dataset")
     return found[0] if found else "pairs"
@@ -138,8 +136,10 @@ def _holds(folder: Path, dataset: DataSetName) -> bool:
 def _validation(sources: tuple[SourceRecipe, ...]) -> ValidationRecipe:
     """By the validation part of the first source's data set, if it has one."""
     dataset = sources[0].dataset
+    benchmark = BENCHMARKS.get(cast(BenchmarkName, dataset))
+    protocol = (benchmark and benchmark.protocol) or "photo"
     if "val" not in DATASETS[dataset].counts:
-        return ValidationRecipe(protocol=PROTOCOL.get(dataset, "photo"))
+        return ValidationRecipe(protocol=protocol)
     return ValidationRecipe(
-        folders=(sources[0].path,), dataset=dataset, protocol=PROTOCOL[dataset], every=5000
+        folders=(sources[0].path,), dataset=dataset, protocol=protocol, every=5000
     )

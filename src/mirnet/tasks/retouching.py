@@ -9,6 +9,5 @@ RETOUCHING = Task(
     name="retouching",
     summary="give a flat photo the tones and colours of a retoucher",
     config=MIRNetV2Config(),
-    protocols=("fivek",),
-    datasets=("fivek",),
+    benchmarks=("fivek",),
 )

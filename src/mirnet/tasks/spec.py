@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirnet.choices import DataSetName, ProtocolName, TaskName
+from mirnet.choices import BenchmarkName, ProtocolName, TaskName
+from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.models.config import MIRNetV2Config
 
 
@@ -17,8 +18,7 @@ class Task:
         summary: what it does, in one line.
         config: the paper's network for it.
         views: pictures that go in together; 2 for the halves of a dual-pixel photo.
-        protocols: names of the protocols that its benchmarks are scored by.
-        datasets: the paper's data sets for it.
+        benchmarks: the paper's for it, which are data sets too.
         weights: the catalog's name of the weights that are used by default; None while there are
             none.
     """
@@ -26,7 +26,12 @@ class Task:
     name: TaskName
     summary: str
     config: MIRNetV2Config
-    protocols: tuple[ProtocolName, ...]
-    datasets: tuple[DataSetName, ...]
+    benchmarks: tuple[BenchmarkName, ...]
     views: int = 1
     weights: str | None = None
+
+    @property
+    def protocols(self) -> tuple[ProtocolName, ...]:
+        """Names of the protocols that its benchmarks are scored by, but for those of servers."""
+        protocols = (BENCHMARKS[name].protocol for name in self.benchmarks)
+        return tuple(protocol for protocol in protocols if protocol is not None)

@@ -9,6 +9,5 @@ SUPER_RESOLUTION = Task(
     name="super-resolution",
     summary="bring back the detail that a longer lens would have caught",
     config=MIRNetV2Config(),
-    protocols=("realsr-x2", "realsr-x3", "realsr-x4"),
-    datasets=("realsr-x2", "realsr-x3", "realsr-x4"),
+    benchmarks=("realsr-x2", "realsr-x3", "realsr-x4"),
 )

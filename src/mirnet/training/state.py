@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from mirnet.atomic import replacing
 from mirnet.checkpoints.adapt import adapted
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
+from mirnet.environment import code_sha256, versions
 from mirnet.errors import CheckpointError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
@@ -179,11 +178,8 @@ def note_start(recipe: Recipe, folder: Path, device: torch.device, step: int, te
         "device": torch.cuda.get_device_name(device) if is_gpu else device.type,
         "threads": torch.get_num_threads(),
         "precision": recipe.precision,
-        "mirnet": version("mirnet"),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-        "python": platform.python_version(),
-        "system": platform.system(),
+        "code_sha256": code_sha256(),
+        **versions(),
     }
     with (folder / "environment.jsonl").open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(start) + "\n")

@@ -25,7 +25,9 @@ from mirnet.errors import (
     MirnetError,
     PhotoError,
 )
-from mirnet.evaluation.evaluate import Restore, evaluate, load_pair, mean_scores
+from mirnet.evaluation.evaluate import evaluate, load_pair
+from mirnet.evaluation.method import Restore
+from mirnet.evaluation.scores import mean
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -124,7 +126,8 @@ class Validation:
         share, protocol = pairs[team.rank :: team.size], self.recipe.validation.protocol
         mine: dict[str, dict[str, float]] | str
         try:
-            mine = evaluate(restore, share, PROTOCOLS[protocol]).images
+            found = evaluate(restore, share, PROTOCOLS[protocol])
+            mine = {pair.id: pair.scores for pair in found}
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
             mine = _one_line(error)
         scores: dict[str, dict[str, float]] = {}
@@ -132,7 +135,7 @@ class Validation:
             if isinstance(images, str):
                 raise DataError(images)
             scores |= images
-        return mean_scores({pair.id: scores[pair.id] for pair in pairs})
+        return mean(scores[pair.id] for pair in pairs)
 
     def _keep_best(self, model: MIRNetV2, provenance: dict[str, Any]) -> None:
         """Write the weights as the best, unless better ones by the same measure are there."""

@@ -1,0 +1,32 @@
+"""What a result was made with: the code and the versions of what it stands on."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+
+def versions() -> dict[str, str]:
+    """Versions of mirnet, and of what its results depend on."""
+    return {
+        **{name: version(name) for name in ("mirnet", "torch", "numpy")},
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+@cache
+def code_sha256() -> str:
+    """Of mirnet's own source: between two releases, a version number does not say which code ran.
+
+    It is the same wherever the package lies.
+    """
+    root = Path(__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):
+        content.update(path.relative_to(root).as_posix().encode() + b"\0")
+        content.update(path.read_bytes() + b"\0")
+    return content.hexdigest()

@@ -1,0 +1,44 @@
+"""Classical methods to stand beside a network in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from mirnet.choices import BaselineName, TaskName
+from mirnet.errors import MissingDependencyError
+from mirnet.evaluation.baselines.brightening import CLAHE, HISTOGRAM_EQUALISATION, LIME
+from mirnet.evaluation.baselines.denoising import BM3D, BM3D_BEST, NON_LOCAL_MEANS
+from mirnet.evaluation.baselines.spec import Baseline
+from mirnet.evaluation.method import Method
+
+BASELINES: dict[BaselineName, Baseline] = {
+    baseline.name: baseline
+    for baseline in (BM3D, BM3D_BEST, NON_LOCAL_MEANS, HISTOGRAM_EQUALISATION, CLAHE, LIME)
+}
+FOR_TASK: Mapping[TaskName, tuple[BaselineName, ...]] = {
+    "denoising": ("bm3d", "bm3d-best", "non-local-means"),
+    "low-light": ("histogram-equalisation", "clahe", "lime"),
+    "retouching": ("histogram-equalisation", "clahe", "lime"),
+}
+"""Those that make sense for a task. In super-resolution the input itself is the bicubic
+interpolation, and every table has the input's row."""
+
+
+def by_baseline(name: BaselineName) -> Method:
+    """A classical method. MissingDependencyError if its library is not installed."""
+    baseline = BASELINES[name]
+    return Method(
+        name=name,
+        identity={"kind": "baseline", "baseline": name, "versions": _versions(baseline)},
+        restore=baseline.restore,
+    )
+
+
+def _versions(baseline: Baseline) -> dict[str, str]:
+    try:
+        return {package: version(package) for package in baseline.packages}
+    except PackageNotFoundError as error:
+        raise MissingDependencyError(
+            f'--baseline {baseline.name} needs {error.name}; pip install "mirnet[baselines]"'
+        ) from error

@@ -1,0 +1,304 @@
+"""``report.html``: scores as a page that stands on its own, with the paper's rows beside them."""
+
+from __future__ import annotations
+
+import base64
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mirnet.atomic import replacing
+from mirnet.data.pair import Pair
+from mirnet.errors import DataError, MirnetError
+from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark
+from mirnet.evaluation.plots import strip_plot
+from mirnet.evaluation.published import OURS
+from mirnet.evaluation.run import picture_path
+from mirnet.evaluation.scores import Scores, read_scores
+from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.imaging.quantize import quantize, to_float
+from mirnet.metrics.protocol import LOWER_IS_BETTER
+
+SHOWN = 3
+"""Pictures from each end of the list."""
+OVERVIEW = 480
+"""Longest side of a whole picture, in pixels."""
+CROP = 96
+"""Side of a crop, in pixels; it is shown three times as large."""
+PLACES = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
+"""Decimal places of a metric in a table."""
+NAMES = {"psnr": "PSNR", "ssim": "SSIM", "mae": "MAE", "lpips": "LPIPS"}
+
+AnyPixels = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table: who, whether we measured it, and what its cells say."""
+
+    name: str
+    is_measured: bool
+    cells: tuple[str, ...]
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A pair as the page shows it: whole before and after, and crops with a name each."""
+
+    id: str
+    what: str
+    before: str
+    after: str
+    crops: tuple[tuple[str, str], ...]
+
+
+def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
+    """Write ``report.html`` for all methods that were scored into ``folder``; return its path.
+
+    Args:
+        folder: holds a folder for each method, as `mirnet.evaluation.run.run` leaves it. Those
+            scored by another protocol or on other pictures than the newest are left out.
+        pairs: the data, for its pictures.
+
+    Raises DataError if no method was scored there.
+    """
+    every = {path.parent: read_scores(path) for path in sorted(folder.glob("*/score.json"))}
+    if not every:
+        raise DataError(f"{folder}: holds no scores yet; `mirnet evaluate -o` writes them")
+    newest = max(every.values(), key=lambda scores: str(scores.made["at"]))
+    comparable = {
+        place: scores
+        for place, scores in every.items()
+        if scores.protocol == newest.protocol and scores.data_sha256 == newest.data_sha256
+    }
+    ordered = sorted(comparable, key=lambda place: _rank(comparable[place]))
+    methods = [comparable[place] for place in ordered]
+    left_out = [place.name for place in every if place not in comparable]
+    page = _template().render(
+        title=newest.data["label"],
+        data=newest.data,
+        sha256=newest.data_sha256,
+        count=len(newest.pairs),
+        protocol=newest.protocol,
+        table=_table(methods),
+        methods=methods,
+        left_out=left_out,
+        plots=_plots(methods),
+        pictures=_pictures(dict(zip(ordered, methods, strict=True)), pairs),
+    )
+    path = folder / "report.html"
+    with replacing(path) as temporary:
+        temporary.write_text(page, "utf-8")
+    return path
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("mirnet.evaluation", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")
+
+
+def _rank(scores: Scores) -> tuple[int, float]:
+    """Networks first, then other programs' pictures, then classical methods; the best first."""
+    kinds = ("network", "pictures", "baseline")
+    return kinds.index(scores.method["kind"]), -scores.means()["psnr"]
+
+
+def benchmark_of(scores: Scores) -> Benchmark | None:
+    """The paper's benchmark that these scores are of, if they are."""
+    name = scores.data.get("benchmark")
+    return BENCHMARKS[name] if name else None
+
+
+def columns_of(scores: Scores) -> list[tuple[str, str | None, str]]:
+    """The columns of the table: heading, group of pairs, metric; as the paper's, if it has one."""
+    metrics = list(scores.pairs[0].scores)
+    benchmark = benchmark_of(scores)
+    if benchmark is None:
+        return [("", None, metric) for metric in metrics]
+    parts: list[tuple[str, str | None]] = [
+        (heading, group) for group, heading in benchmark.groups.items() if group in scores.groups
+    ]
+    parts.append((benchmark.heading, None))
+    return [(heading, group, metric) for heading, group in parts for metric in metrics]
+
+
+def _table(methods: Sequence[Scores]) -> dict[str, Any]:
+    first = methods[0]
+    columns = columns_of(first)
+    benchmark = benchmark_of(first)
+    rows = [
+        Row(
+            name="input (bicubic)" if str(first.protocol["name"]).startswith("realsr") else "input",
+            is_measured=True,
+            cells=tuple(_number(first.input_means(group)[m], m) for _, group, m in columns),
+        )
+    ]
+    rows += [
+        Row(
+            name=scores.method["name"],
+            is_measured=True,
+            cells=tuple(_number(scores.means(group)[m], m) for _, group, m in columns),
+            about=_about(scores),
+        )
+        for scores in reversed(methods)
+    ]
+    if benchmark is None:
+        return {"columns": columns, "rows": rows, "delta": None, "source": "", "note": ""}
+    paper = benchmark.published
+    keys = [f"{heading}/{NAMES[metric]}" for heading, _, metric in columns]
+    published = [
+        Row(
+            name=method,
+            is_measured=False,
+            cells=tuple(
+                "–" if (value := paper.value(method, key)) is None else f"{value:g}" for key in keys
+            ),
+        )
+        for method in paper.rows
+    ]
+    return {
+        "columns": columns,
+        "rows": published + rows,
+        "delta": _delta(first, columns, keys, benchmark),
+        "source": paper.source,
+        "note": paper.note,
+    }
+
+
+def _delta(
+    scores: Scores,
+    columns: Sequence[tuple[str, str | None, str]],
+    keys: Sequence[str],
+    benchmark: Benchmark,
+) -> Row:
+    """The best of ours minus the paper's row of the same network."""
+    cells = []
+    for (_, group, metric), key in zip(columns, keys, strict=True):
+        value = benchmark.published.value(OURS, key)
+        ours = scores.means(group)[metric]
+        cells.append("–" if value is None else f"{ours - value:+.{PLACES[metric]}f}")
+    return Row(f"Δ of {scores.method['name']} to {OURS}", True, tuple(cells))
+
+
+def _about(scores: Scores) -> str:
+    method = scores.method
+    if method["kind"] == "network":
+        return f"weights {method['weights'][:12]}…, {method['device']}, {method['precision']}"
+    if method["kind"] == "pictures":
+        return f"pictures from {method['folder']}"
+    return ", ".join(f"{name} {number}" for name, number in method["versions"].items())
+
+
+def _number(value: float, metric: str) -> str:
+    return f"{value:.{PLACES[metric]}f}"
+
+
+def _plots(methods: Sequence[Scores]) -> list[tuple[str, str]]:
+    """A strip for each method and metric: every pair a dot."""
+    plots = []
+    for metric in methods[0].pairs[0].scores:
+        strips = {"input": [pair.input[metric] for pair in methods[0].pairs]}
+        strips |= {
+            scores.method["name"]: [pair.scores[metric] for pair in scores.pairs]
+            for scores in reversed(methods)
+        }
+        better = "lower" if metric in LOWER_IS_BETTER else "higher"
+        plots.append((f"{NAMES[metric]}, each pair ({better} is better)", strip_plot(strips)))
+    return plots
+
+
+def _pictures(methods: dict[Path, Scores], pairs: Sequence[Pair]) -> list[Shown]:
+    """The pairs that the first method helps most and least."""
+    first = next(iter(methods.values()))
+    gains = {pair.id: pair.scores["psnr"] - pair.input["psnr"] for pair in first.pairs}
+    ordered = sorted(
+        (name for name, gain in gains.items() if math.isfinite(gain)), key=gains.__getitem__
+    )
+    least, most = ordered[:SHOWN], ordered[: -SHOWN - 1 : -1]
+    chosen = dict.fromkeys(most, "among the most improved")
+    chosen |= {name: "among the least improved" for name in least if name not in chosen}
+    by_id = {pair.id: pair for pair in pairs}
+    scored = {pair.id: pair for pair in first.pairs}
+    shown = []
+    for name, why in chosen.items():
+        numbers = scored[name]
+        what = (
+            f"{why}: PSNR {numbers.input['psnr']:.2f} → {numbers.scores['psnr']:.2f} dB "
+            f"by {first.method['name']}"
+        )
+        try:
+            shown.append(_shown(by_id[name], what, methods))
+        except (KeyError, MirnetError):  # removed since
+            continue
+    return shown
+
+
+def _shown(pair: Pair, what: str, methods: dict[Path, Scores]) -> Shown:
+    pictures = {"input": _float(pair.views[0].pixels())}
+    for place, scores in methods.items():
+        path = picture_path(place, pair.id)
+        if path.exists():
+            pictures[scores.method["name"]] = _float(read_photo(path).pixels)
+    assert pair.target is not None
+    pictures["target"] = _float(pair.target.pixels())
+    restored = next(
+        (value for name, value in pictures.items() if name not in ("input", "target")),
+        pictures["target"],
+    )
+    top, left = _telling_crop(pictures["input"], restored)
+    window = slice(top, top + CROP), slice(left, left + CROP)
+    return Shown(
+        id=pair.id,
+        what=what,
+        before=_data_uri(_small(pictures["input"])),
+        after=_data_uri(_small(restored)),
+        crops=tuple((name, _data_uri(value[window])) for name, value in pictures.items()),
+    )
+
+
+def _telling_crop(before: AnyPixels, after: AnyPixels) -> tuple[int, int]:
+    """Where a crop shows most detail that was changed: top and left."""
+    height, width = before.shape[:2]
+    changed = np.abs(after - before).mean(axis=2)
+    detail = np.abs(np.gradient(after.mean(axis=2))).sum(axis=0)
+    weight = changed / (changed.mean() + 1e-6) + detail / (detail.mean() + 1e-6)
+    places = [
+        (top, left)
+        for top in range(0, max(height - CROP, 0) + 1, CROP // 2)
+        for left in range(0, max(width - CROP, 0) + 1, CROP // 2)
+    ]
+    return max(places, key=lambda at: weight[at[0] : at[0] + CROP, at[1] : at[1] + CROP].sum())
+
+
+def _float(pixels: AnyPixels) -> AnyPixels:
+    planes = to_float(pixels)
+    return np.repeat(planes, 3, axis=2) if planes.shape[2] == 1 else planes
+
+
+def _small(picture: AnyPixels) -> AnyPixels:
+    """Brought down by a whole number, by averaging, so that it fits a page."""
+    factor = max(1, math.ceil(max(picture.shape[:2]) / OVERVIEW))
+    height, width = (side // factor * factor for side in picture.shape[:2])
+    blocks = picture[:height, :width].reshape(height // factor, factor, width // factor, factor, 3)
+    return blocks.mean(axis=(1, 3))
+
+
+def _data_uri(picture: AnyPixels) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.webp"
+        write_photo(Photo(pixels=quantize(picture, np.uint8)), path, quality=90)
+        return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,92 @@
+"""DND's submission: its server keeps the targets and scores what is sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mirnet.atomic import replacing, require_folder
+from mirnet.data.pair import Pair
+from mirnet.errors import DataError, MirnetError, MissingDependencyError
+from mirnet.evaluation.evaluate import one_line
+from mirnet.evaluation.method import Method
+from mirnet.evaluation.scores import Fault
+from mirnet.imaging.quantize import to_planes
+
+EVALUATION_VERSION = "1.0"
+"""Of the server's protocol."""
+
+
+def write_submission(
+    method: Method,
+    pairs: Sequence[Pair],
+    folder: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Fault, ...]:
+    """Restore DND's boxes and write a file for each photo, as the server takes them.
+
+    A file ``0001.mat`` holds ``Idenoised``, a cell of 1×20 single pictures ``H×W×3`` in [0, 1],
+    ``israw`` and ``eval_version``. Files that are there are kept, so that a run that was stopped
+    goes on.
+
+    Args:
+        method: what restores.
+        pairs: the boxes, as `find_pairs(folder, "dnd", "test")` gives them.
+        folder: where the files go.
+        progress: is told how many boxes of how many are done.
+
+    Returns:
+        Photos whose file could not be made, and why.
+    """
+    require_folder(folder)
+    faults: list[Fault] = []
+    done = 0
+    for scene, boxes in groupby(pairs, key=_scene):
+        path, members = folder / f"{scene}.mat", list(boxes)
+        if not path.exists():
+            try:
+                _write_scene(path, [_restored(method, pair) for pair in members])
+            except MissingDependencyError:
+                raise
+            except (MirnetError, OSError, ValueError, RuntimeError) as error:
+                faults.append(Fault(id=scene, why=one_line(error)))
+        done += len(members)
+        if progress:
+            progress(done, len(pairs))
+    return tuple(faults)
+
+
+def _scene(pair: Pair) -> str:
+    return pair.id.rpartition("-")[0]
+
+
+def _restored(method: Method, pair: Pair) -> NDArray[np.float32]:
+    """One box, as MATLAB lays it out."""
+    views = torch.from_numpy(to_planes(pair.views[0].pixels()))[None]
+    restored = method.restore(pair, views)[0].float().cpu()
+    if not bool(torch.isfinite(restored).all()):
+        raise DataError(f"{pair.place}: was restored to values that are not finite")
+    return restored.clamp(0, 1).permute(1, 2, 0).contiguous().numpy()
+
+
+def _write_scene(path: Path, boxes: Iterable[NDArray[np.float32]]) -> None:
+    try:
+        from scipy.io import savemat  # noqa: PLC0415  (an extra)
+    except ImportError as error:
+        raise MissingDependencyError(
+            'a submission needs scipy, which is not installed; pip install "mirnet[train]"'
+        ) from error
+    every = list(boxes)
+    cell: NDArray[Any] = np.empty((1, len(every)), dtype=object)
+    for number, box in enumerate(every):
+        cell[0, number] = box
+    content = {"Idenoised": cell, "israw": np.False_, "eval_version": EVALUATION_VERSION}
+    with replacing(path) as temporary:
+        savemat(temporary, content, appendmat=False, do_compression=True)

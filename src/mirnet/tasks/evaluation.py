@@ -1,0 +1,79 @@
+"""What is evaluated for a task: its benchmark's or anybody's pairs, its weights, its baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirnet.choices import BenchmarkName, ProtocolName, TaskName
+from mirnet.data.checking import require_targets
+from mirnet.data.pair import Pair
+from mirnet.data.sources import find_pairs
+from mirnet.errors import DataError
+from mirnet.evaluation.benchmarks import BENCHMARKS
+from mirnet.evaluation.run import folder_name
+from mirnet.metrics.protocol import PROTOCOLS, Protocol
+from mirnet.tasks.registry import TASKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Pairs to score, and how.
+
+    Attributes:
+        label: a short name, also of the folder that the scores go to.
+        pairs: the data.
+        protocol: how they are scored; None where a server does it.
+        data: what is to be said of the pairs.
+    """
+
+    label: str
+    pairs: tuple[Pair, ...]
+    protocol: Protocol | None
+    data: dict[str, Any]
+
+
+def task_of(benchmark: BenchmarkName) -> TaskName:
+    """The task whose benchmark it is."""
+    return next(task.name for task in TASKS.values() if benchmark in task.benchmarks)
+
+
+def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Subject:
+    """A benchmark, as its publisher lays it out in ``folder``.
+
+    Raises DataError that names what is missing.
+    """
+    spec = BENCHMARKS[benchmark]
+    return Subject(
+        label=benchmark,
+        pairs=spec.pairs(folder),
+        protocol=PROTOCOLS[spec.protocol] if spec.protocol else None,
+        data={
+            "label": benchmark,
+            "benchmark": benchmark,
+            "split": spec.split,
+            "whole": list(spec.whole),
+            "note": note,
+        },
+    )
+
+
+def of_folder(folder: Path, protocol: ProtocolName, note: str | None) -> Subject:
+    """Anybody's pairs: a folder with ``input/`` (or ``inputL/``, ``inputR/``) and ``target/``.
+
+    Raises DataError for an incomplete folder.
+    """
+    pairs = find_pairs(folder, "pairs", "test")
+    if not pairs:
+        raise DataError(f"{folder}: holds no pairs")
+    require_targets(pairs, of=str(folder))
+    label = "-".join(folder.expanduser().resolve().parts[-2:]).removeprefix("/")
+    data: dict[str, Any] = {
+        "label": label,
+        "benchmark": None,
+        "split": None,
+        "whole": [],
+        "note": note,
+    }
+    return Subject(label=folder_name(label), pairs=pairs, protocol=PROTOCOLS[protocol], data=data)

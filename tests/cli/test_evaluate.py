@@ -1,0 +1,159 @@
+"""`mirnet evaluate`, as a person types it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mirnet.checkpoints.store import save_model
+from mirnet.cli.app import main
+from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.conftest import random_pixels
+from tests.data import publishers
+from tests.evaluation.conftest import put_pair
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    for number in range(3):
+        put_pair(tmp_path / "mine", f"{number}", random_pixels((24, 28, 3), seed=number), 3)
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def for_low_light(tiny_model: MIRNetV2, tmp_path: Path) -> Path:
+    path = tmp_path / "dark.safetensors"
+    save_model(tiny_model, path, task="low-light")
+    return path
+
+
+def test_folders_are_scored(mine: Path, tiny_weights: Path, capsys: Capture) -> None:
+    assert main(["evaluate", str(mine), "--weights", str(tiny_weights)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"-mine  tiny  3 pairs  PSNR \d+\.\d{4}  SSIM \d\.\d{4}  \(protocol ph", out)
+    assert main(["evaluate", str(mine), "--weights", str(tiny_weights), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [set(pair["scores"]) for pair in found["pairs"]] == [{"psnr", "ssim"}] * 3
+
+
+def test_a_benchmark_needs_its_name_and_place_alone(
+    tmp_path: Path, for_low_light: Path, capsys: Capture
+) -> None:
+    publishers.lol(tmp_path / "LOL")
+    command = [
+        "evaluate", "--benchmark", "lol", "--data", str(tmp_path / "LOL"),
+        "--weights", str(for_low_light), "--baseline", "clahe", "-o", str(tmp_path / "out"),
+    ]  # fmt: skip
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert re.search(
+        r"lol  dark  2 of 15 pairs  PSNR [\d.]+ \(MIRNet-v2 in the paper 24\.74\)  SSIM", said.out
+    )
+    assert "lol  clahe  2 of 15 pairs" in said.out
+    report = tmp_path / "out" / "lol" / "report.html"
+    assert f"report: {report}" in said.err
+    assert report.stat().st_size > 10_000
+    for method in ("dark", "clahe"):
+        folder = report.parent / method
+        assert {path.name for path in folder.iterdir()} >= {"score.json", "scores.csv", "pictures"}
+    first, second = (report.parent / method / "score.json" for method in ("dark", "clahe"))
+    assert main(["evaluate", "--compare", str(first), str(second)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("clahe minus dark, 2 pairs\n  psnr ")
+    assert "better" in out
+
+
+def test_parts_of_a_benchmark_stand_beside_the_paper_s(tmp_path: Path, capsys: Capture) -> None:
+    publishers.dpdd(tmp_path)
+    pictures = tmp_path / "theirs"
+    pictures.mkdir()
+    for path in (tmp_path / "dd_dp_dataset_canon" / "test_l" / "source").iterdir():
+        (pictures / path.name).write_bytes(path.read_bytes())
+    assert main(
+        ["evaluate", "--benchmark", "dpdd", "--data", str(tmp_path), "--pictures", str(pictures)]
+    ) == 0  # fmt: skip
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 3
+    for line, part, psnr in zip(
+        out, ("indoor", "outdoor", "Combined"), ("28.96", "23.59", "26.2"), strict=True
+    ):
+        assert line.startswith(f"dpdd  theirs  3 of 76 pairs  {part}  PSNR ")
+        assert f"(MIRNet-v2 in the paper {psnr})" in line
+        assert "MAE" in line
+
+
+def test_dnd_gets_a_submission(tmp_path: Path, tiny_weights: Path, capsys: Capture) -> None:
+    publishers.dnd(tmp_path / "dnd")
+    command = [
+        "evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "dnd"),
+        "--weights", str(tiny_weights),
+    ]  # fmt: skip
+    assert main(command) == 1
+    assert "say where the submission is to go, with -o" in capsys.readouterr().err
+    assert main([*command, "-o", str(tmp_path / "out")]) == 0
+    folder = tmp_path / "out" / "dnd" / "tiny"
+    assert capsys.readouterr().out == f"{folder}: ready to be sent to the benchmark's server\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["0001.mat", "0002.mat"]
+
+
+def test_a_pair_that_fails_is_named_and_the_exit_status_tells(
+    mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (mine / "input" / "1.png").write_bytes(b"no picture")
+    command = ["evaluate", str(mine), "--weights", str(tiny_weights), "-o", str(tmp_path / "out")]
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "2 pairs" in said.out
+    assert re.search(r"mirnet: not scored: 1: .*1\.png", said.err)
+    (path,) = (tmp_path / "out").glob("*/tiny/score.json")
+    assert [fault["id"] for fault in json.loads(path.read_text())["faults"]] == ["1"]
+    assert "Not scored: tiny" in (path.parents[1] / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "name a folder with input/ and target/, or --benchmark NAME --data FOLDER"),
+        (("MINE", "--task", "low-light"), "--task low-light: mirnet ships no weights for it yet"),
+        (
+            ("MINE", "--task", "retouching", "--weights", "denoising-small"),
+            "is for denoising; leave",
+        ),
+        (("MINE", "--data", "x"), "--data: says where a benchmark lies"),
+        (("--benchmark", "lol"), "--benchmark lol: say where it lies, with --data FOLDER alone"),
+        (("MINE", "--benchmark", "lol", "--data", "x"), "say where it lies, with --data FOLDER al"),
+        (("--benchmark", "lol", "--data", "MINE"), "eval15: has no folder high/; LoL holds our485"),
+        (("--benchmark", "sidd", "--data", "MINE", "--protocol", "lol"), "--protocol: is decided"),
+        (("--benchmark", "sidd", "--data", "MINE", "--weights", "denoising-small"), "is missing"),
+        (("MINE", "--pictures", "nowhere"), "has no folder nowhere/"),
+        (("MINE", "--pictures", "x", "--weights", "y"), "--pictures: are of one folder of pairs"),
+        (("MINE", "--workers", "0"), "--workers: must be from 1 to 256, got 0"),
+        (("nowhere",), "nowhere: there is no such folder"),
+        (("--compare", "a.json", "b.json"), "a.json: there is no such file"),
+        (("EMPTY",), "has no folder target/"),
+    ],
+)
+def test_wrong_arguments_get_one_line(
+    arguments: tuple[str, ...], words: str, mine: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"MINE": str(mine), "EMPTY": str(tmp_path / "empty")}
+    assert main(["evaluate", *(places.get(each, each) for each in arguments)]) == 1
+    said = capsys.readouterr()
+    assert words.replace("MINE", str(mine)) in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_weights_of_another_task_are_refused(
+    tmp_path: Path, for_low_light: Path, capsys: Capture
+) -> None:
+    publishers.sidd(tmp_path)
+    command = ["evaluate", "--benchmark", "sidd", "--data", str(tmp_path)]
+    assert main([*command, "--weights", str(for_low_light)]) == 1
+    assert "is for low-light; leave --task out, or give weights" in capsys.readouterr().err
+    assert main([*command, "--task", "low-light"]) == 1
+    assert "--benchmark sidd: is for denoising, not --task low-light" in capsys.readouterr().err

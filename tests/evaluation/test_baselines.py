@@ -1,0 +1,84 @@
+"""Classical methods: do they do what they are for?"""
+
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from mirnet.choices import BaselineName
+from mirnet.data.sources import find_pairs
+from mirnet.errors import MissingDependencyError
+from mirnet.evaluation.baselines import BASELINES, FOR_TASK, by_baseline
+from mirnet.evaluation.baselines.brightening import lime
+from mirnet.evaluation.evaluate import evaluate, load_pair
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.metrics.protocol import PROTOCOLS
+from tests.data.publishers import picture
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("noisy")
+    clean = picture(3, size=(48, 64))
+    noise = np.random.default_rng(0).normal(0, 20, clean.shape)
+    for part, pixels in (("target", clean), ("input", np.clip(clean + noise, 0, 255))):
+        (folder / part).mkdir()
+        write_photo(Photo(pixels=pixels.astype(np.uint8)), folder / part / "a.png")
+    return folder
+
+
+def test_all_are_listed() -> None:
+    assert tuple(BASELINES) == get_args(BaselineName)
+    assert {name for names in FOR_TASK.values() for name in names} == set(BASELINES)
+
+
+def test_denoisers_denoise_and_the_best_noise_level_is_best(noisy: Path) -> None:
+    pairs = find_pairs(noisy)
+    gains = {}
+    for name in FOR_TASK["denoising"]:
+        method = by_baseline(name)
+        (scored,) = evaluate(
+            lambda views, method=method: method.restore(pairs[0], views),  # type: ignore[misc]
+            pairs,
+            PROTOCOLS["sidd"],
+        )
+        gains[name] = scored.scores["psnr"] - scored.input["psnr"]
+    assert all(gain > 5 for gain in gains.values())
+    assert gains["bm3d-best"] >= gains["bm3d"] - 1e-9
+
+
+def test_brighteners_brighten_and_keep_size(noisy: Path) -> None:
+    pair = find_pairs(noisy)[0]
+    views, _ = load_pair(pair)
+    dark = views / 6
+    for name in FOR_TASK["low-light"]:
+        restored = by_baseline(name).restore(pair, dark)
+        assert restored.shape == views.shape
+        assert restored.min() >= 0
+        assert restored.max() <= 1
+        assert restored.mean() > 1.5 * dark.mean()
+
+
+def test_lime_smooths_light_within_surfaces_and_not_across_edges() -> None:
+    """Two surfaces, each with texture, one in a fifth of the other's light."""
+    texture = 1 + 0.2 * np.random.default_rng(0).standard_normal((48, 64))
+    light = np.where(np.arange(64) < 32, 0.1, 0.5) * np.ones((48, 1))
+    scene = np.clip(light * texture, 0.01, 1)[..., None].repeat(3, axis=2)
+    lit = lime(scene)[..., 0]
+    left, right = lit[:, :30].mean(), lit[:, 34:].mean()
+    assert left / right > 2 * 0.1 / 0.5  # brought closer to each other
+    assert lit[:, :30].std() > gaussian_filter(lit, 2)[:, :30].std()  # the texture is still there
+    assert abs(np.diff(lit.mean(axis=0)))[28:35].argmax() == 3  # the edge has stayed where it was
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("mirnet.evaluation.baselines.version", missing)
+    with pytest.raises(MissingDependencyError, match=r"lime needs scipy; pip install"):
+        by_baseline("lime")

@@ -1,0 +1,126 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from mirnet.data.sources import find_pairs
+from mirnet.errors import DataError
+from mirnet.evaluation.baselines import by_baseline
+from mirnet.evaluation.method import Method
+from mirnet.evaluation.plots import strip_plot
+from mirnet.evaluation.report import write_report
+from mirnet.evaluation.run import run
+from mirnet.evaluation.scores import read_scores
+from mirnet.metrics.protocol import PROTOCOLS
+from tests.data import publishers
+
+BRIGHTER = Method(
+    name="<brighter>",
+    identity={"kind": "network", "weights": "ab" * 32, "device": "cpu", "precision": "float32"},
+    restore=lambda _, views: (views * 4).clamp(0, 1),
+)
+VOID = {"meta", "img", "input", "br", "line", "circle"}
+
+
+class Checker(HTMLParser):
+    """Raises where an element is not closed, and collects what the page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(path: Path) -> Checker:
+    checker = Checker()
+    checker.feed(path.read_text("utf-8"))
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+@pytest.fixture
+def lol(tmp_path: Path) -> Path:
+    """A folder with scores of two methods on LoL."""
+    pairs = find_pairs(publishers.lol(tmp_path / "data"), "lol", "test")
+    data = {
+        "label": "lol", "benchmark": "lol", "split": "test", "whole": [15], "note": "<tiny>"
+    }  # fmt: skip
+    for method in (BRIGHTER, by_baseline("histogram-equalisation")):
+        folder = tmp_path / "out" / method.name.strip("<>")
+        run(method, pairs, PROTOCOLS["lol"], data=data, folder=folder)
+    return tmp_path
+
+
+def test_a_report_stands_beside_the_paper_s_table(lol: Path) -> None:
+    pairs = find_pairs(lol / "data", "lol", "test")
+    found = page(write_report(lol / "out", pairs))
+    for words in ("KinD++", "21.3", "MIRNet-v2", "24.74", "histogram-equalisation", "Table 5"):
+        assert words in found.text
+    scores = read_scores(lol / "out" / "brighter" / "score.json")
+    assert f"{scores.means()['psnr']:.2f}" in found.text
+    assert f"{scores.means()['psnr'] - 24.74:+.2f}" in found.text
+    assert f"{scores.input_means()['ssim']:.4f}" in found.text
+    assert "This is a part: the whole benchmark has 15 pairs." in found.text
+    assert scores.data_sha256 in found.text
+
+
+def test_a_report_asks_nobody_for_anything_and_runs_no_name(lol: Path) -> None:
+    path = write_report(lol / "out", find_pairs(lol / "data", "lol", "test"))
+    found = page(path)
+    assert found.fetched
+    assert all(address.startswith("data:image/webp;base64,") for address in found.fetched)
+    html = path.read_text("utf-8")
+    assert "default-src 'none'" in html
+    assert not re.search(r"(https?:)?//[a-z]", html)
+    assert "<brighter>" not in html
+    assert "&lt;brighter&gt;" in html
+    assert "&lt;tiny&gt;" in html
+
+
+def test_scores_of_other_data_are_left_out_by_name(lol: Path) -> None:
+    path = lol / "out" / "histogram-equalisation"
+    scores = read_scores(path / "score.json")
+    made = {**scores.made, "at": "2020-01-01T00:00:00+00:00"}
+    replace(scores, pairs=scores.pairs[:1], made=made).write(path)
+    found = page(write_report(lol / "out", find_pairs(lol / "data", "lol", "test")))
+    assert "left out: histogram-equalisation" in found.text
+
+
+def test_pictures_that_are_gone_do_not_stop_a_report(lol: Path) -> None:
+    pairs = find_pairs(lol / "data", "lol", "test")
+    for picture in lol.glob("out/*/pictures/*.png"):
+        picture.unlink()
+    for picture in (lol / "data").rglob("1.png"):
+        picture.unlink()
+    found = page(write_report(lol / "out", pairs))
+    assert "Scores" in found.text
+
+
+def test_a_folder_without_scores_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no scores yet"):
+        write_report(tmp_path, ())
+
+
+def test_a_strip_plot_leaves_infinity_out() -> None:
+    plot = strip_plot({"a<": [1.0, 2.0, float("inf")], "b": []})
+    assert plot.count("<circle") == 2
+    assert "a&lt;" in plot
+    assert "nan" not in plot
+    assert "inf" not in plot
+    assert strip_plot({"same": [3.0, 3.0]}).count("<circle") == 2

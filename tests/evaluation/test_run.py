@@ -1,0 +1,181 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from torch import Tensor
+
+from mirnet.data.packing import pack
+from mirnet.data.pair import Pair
+from mirnet.data.sources import find_pairs
+from mirnet.errors import DataError
+from mirnet.evaluation.method import Method, by_pictures
+from mirnet.evaluation.run import picture_path, run
+from mirnet.evaluation.scores import Scores, read_scores
+from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.photo import Photo
+from mirnet.metrics.protocol import PROTOCOLS
+from tests.conftest import random_pixels
+from tests.evaluation.conftest import put_pair
+
+DATA: dict[str, Any] = {"label": "x", "benchmark": None, "split": None, "whole": [], "note": None}
+
+
+class Darker:
+    """A method that remembers what it restored."""
+
+    def __init__(self, levels: int = 1, stop_at: str | None = None) -> None:
+        self.seen: list[str] = []
+        self.stop_at = stop_at
+        self.levels = levels
+
+    def method(self) -> Method:
+        return Method(
+            name="darker", identity={"kind": "test", "levels": self.levels}, restore=self.restore
+        )
+
+    def restore(self, pair: Pair, views: Tensor) -> Tensor:
+        if pair.id == self.stop_at:
+            raise KeyboardInterrupt
+        self.seen.append(pair.id)
+        return views - self.levels / 255
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Callable[..., Scores]:
+    """Scores four pairs into a folder."""
+    for number in range(4):
+        put_pair(tmp_path / "data", f"{number}", random_pixels((20, 24, 3), seed=number), 5)
+
+    def score(darker: Darker, **kind: Any) -> Scores:
+        folder = kind.pop("folder", tmp_path / "out")
+        pairs = find_pairs(tmp_path / "data")
+        return run(darker.method(), pairs, PROTOCOLS["photo"], data=DATA, folder=folder, **kind)
+
+    return score
+
+
+def test_a_run_that_was_stopped_goes_on(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    whole = scored(Darker(), folder=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        scored(Darker(stop_at="2"))
+    assert not (tmp_path / "out" / "score.json").exists()
+    second = Darker()
+    again = scored(second)
+    assert second.seen == ["2", "3"]
+    assert [pair.scores for pair in again.pairs] == [pair.scores for pair in whole.pairs]
+    assert again.data_sha256 == whole.data_sha256
+    assert read_scores(tmp_path / "out" / "score.json").pairs == again.pairs
+
+
+def test_a_line_that_was_torn_is_scored_again(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    before = scored(Darker())
+    journal = tmp_path / "out" / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-30])
+    second = Darker()
+    after = scored(second)
+    assert second.seen == ["3"]
+    assert [pair.scores for pair in after.pairs] == [pair.scores for pair in before.pairs]
+    third = Darker()
+    scored(third)
+    assert third.seen == []
+
+
+def test_what_has_changed_is_scored_again(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    before = scored(Darker())
+    put_pair(tmp_path / "data", "1", random_pixels((20, 24, 3), seed=99), 9)
+    second = Darker()
+    after = scored(second)
+    assert second.seen == ["1"]
+    assert after.data_sha256 != before.data_sha256
+    assert len(after.pairs) == 4
+
+
+def test_scores_of_something_else_are_not_mixed(
+    scored: Callable[..., Scores], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(Darker())
+    with pytest.raises(DataError, match="out: holds scores of another method; name another"):
+        scored(Darker(levels=2))
+    monkeypatch.setattr("mirnet.evaluation.run.code_sha256", lambda: "other")
+    with pytest.raises(DataError, match="holds scores of another code"):
+        scored(Darker())
+
+
+def test_a_damaged_journal_is_named(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    scored(Darker())
+    journal = tmp_path / "out" / "journal.jsonl"
+    for damage in ("", "no json\n", '{"of": {}}\n[1]\n', '{"of": 3}\n'):
+        journal.write_text(damage)
+        with pytest.raises(DataError, match=r"journal\.jsonl: is damaged; remove it"):
+            scored(Darker())
+
+
+def test_two_runs_do_not_share_a_folder(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(DataError, match="another run scores"):
+        scored(Darker())
+
+
+def test_restored_pictures_are_kept_and_score_the_same(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    before = scored(Darker())
+    pairs = find_pairs(tmp_path / "data")
+    source = pairs[0].views[0].pixels()
+    assert np.array_equal(read_photo(picture_path(tmp_path / "out", "0")).pixels, source - 1)
+    method = by_pictures(tmp_path / "out" / "pictures")
+    again = run(method, pairs, PROTOCOLS["photo"], data=DATA)
+    assert [pair.scores for pair in again.pairs] == [pair.scores for pair in before.pairs]
+
+
+def test_another_program_s_changed_picture_is_scored_again(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scored(Darker())
+    theirs = tmp_path / "theirs"
+    shutil.copytree(tmp_path / "out" / "pictures", theirs)
+    pairs, photo = find_pairs(tmp_path / "data"), PROTOCOLS["photo"]
+    first = run(by_pictures(theirs), pairs, photo, data=DATA, folder=tmp_path / "b")
+    write_photo(Photo(pixels=pairs[2].views[0].pixels()), theirs / "2.png")
+    second = run(by_pictures(theirs), pairs, photo, data=DATA, folder=tmp_path / "b")
+    changed = [a.scores != b.scores for a, b in zip(first.pairs, second.pairs, strict=True)]
+    assert changed == [False, False, True, False]
+
+
+def test_packed_data_is_the_same_data(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    before = scored(Darker())
+    pack(find_pairs(tmp_path / "data"), tmp_path / "packed", dataset="pairs", split="test")
+    packed = find_pairs(tmp_path / "packed", "pairs", "test")
+    after = run(Darker().method(), packed, PROTOCOLS["photo"], data=DATA)
+    assert after.data_sha256 == before.data_sha256
+    assert [pair.scores for pair in after.pairs] == [pair.scores for pair in before.pairs]
+
+
+def test_nothing_to_score_is_an_error(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    for path in (tmp_path / "data" / "input").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"no pair could be scored; the first: .*0\.png"):
+        scored(Darker())
+    assert not (tmp_path / "out" / "score.json").exists()
+
+
+def test_a_score_says_what_made_it(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    scored(Darker())
+    found = json.loads((tmp_path / "out" / "score.json").read_text("utf-8"))
+    assert found["method"] == {"name": "darker", "kind": "test", "levels": 1}
+    assert found["protocol"]["name"] == "photo"
+    assert found["protocol"]["version"] == 1
+    assert found["protocol"]["ssim"] == "wang"
+    assert len(found["data"]["sha256"]) == len(found["made"]["code_sha256"]) == 64
+    assert {"mirnet", "torch", "numpy", "python", "system"} <= found["made"]["versions"].keys()
+    rows = (tmp_path / "out" / "scores.csv").read_text().splitlines()
+    assert rows[0] == "id,group,psnr,ssim,input_psnr,input_ssim,seconds"
+    assert float(rows[1].split(",")[2]) == found["scores"][0]["scores"]["psnr"]
+    assert len(rows) == 5

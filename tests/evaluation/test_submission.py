@@ -1,0 +1,93 @@
+"""DND's files, read back by scipy, and by Octave where there is one, as its server's tools do."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+from torch import Tensor
+
+from mirnet.data.pair import Pair
+from mirnet.data.sources import find_pairs
+from mirnet.evaluation.method import Method
+from mirnet.evaluation.submission import write_submission
+from tests.data import publishers
+from tests.data.publishers import picture
+
+HALF = Method(name="half", identity={}, restore=lambda _, views: views / 2)
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> tuple[Pair, ...]:
+    return find_pairs(publishers.dnd(tmp_path / "data"), "dnd", "test")
+
+
+def test_a_file_holds_what_the_server_takes(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    seen = []
+    out = tmp_path / "out"
+    assert write_submission(HALF, boxes, out, progress=lambda *at: seen.append(at)) == ()
+    assert seen == [(2, 4), (4, 4)]
+    assert sorted(path.name for path in out.iterdir()) == ["0001.mat", "0002.mat"]
+    found = loadmat(out / "0002.mat")
+    assert found["Idenoised"].shape == (1, 2)
+    assert found["israw"].item() == 0
+    assert found["eval_version"].item() == "1.0"
+    whole = (picture(1) / 255).astype(np.float32)
+    for place, (rows, columns) in enumerate(
+        ((slice(16), slice(20)), (slice(10, 40), slice(8, 48)))
+    ):
+        box = found["Idenoised"][0, place]
+        assert box.dtype == np.float32
+        assert np.array_equal(box, whole[rows, columns] / 2)
+
+
+@pytest.mark.skipif(shutil.which("octave") is None, reason="GNU Octave is not installed")
+def test_octave_reads_a_submission(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    write_submission(HALF, boxes, tmp_path)
+    script = f"""
+        s = load('{tmp_path / "0001.mat"}');
+        box = s.Idenoised{{2}};
+        printf('%s %d %d %s %s %d %d %d %.9f', class(s.Idenoised), size(s.Idenoised), ...
+            class(s.israw), s.eval_version, size(box), sum(double(box(:))));
+    """
+    done = subprocess.run(
+        ["octave", "--no-gui", "--norc", "--eval", script],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    *facts, total = done.stdout.split()
+    assert facts == ["cell", "1", "2", "logical", "1.0", "30", "40", "3"]
+    expected = ((picture(0) / 255).astype(np.float32)[10:40, 8:48] / 2).astype(np.float64).sum()
+    assert float(total) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_stopped_submission_goes_on(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def restore(pair: Pair, views: Tensor) -> Tensor:
+        seen.append(pair.id)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return views
+
+    method = Method(name="m", identity={}, restore=restore)
+    with pytest.raises(KeyboardInterrupt):
+        write_submission(method, boxes, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0001.mat"]
+    write_submission(method, boxes, tmp_path / "out")
+    assert seen[4:] == ["0002-01", "0002-02"]
+
+
+def test_a_photo_that_fails_is_named_and_the_rest_written(
+    boxes: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    def restore(pair: Pair, views: Tensor) -> Tensor:
+        return views * float("nan") if pair.id == "0001-02" else views
+
+    faults = write_submission(
+        Method(name="m", identity={}, restore=restore), boxes, tmp_path / "out"
+    )
+    assert [fault.id for fault in faults] == ["0001"]
+    assert "not finite" in faults[0].why
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0002.mat"]
