@@ -13,7 +13,8 @@ ProtocolName = Literal[
 BaselineName = Literal[
     "bm3d", "bm3d-best", "non-local-means", "histogram-equalisation", "clahe", "lime"
 ]
-Preset = Literal["paper", "released", "small"]
+NetworkName = Literal["mirnet-v2", "mirnet-v1"]
+Preset = Literal["paper", "released", "small", "mirnet-v1"]
 RecipeName = Literal["paper", "released"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]

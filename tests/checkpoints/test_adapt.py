@@ -4,6 +4,7 @@ import torch
 from mirnet.checkpoints.adapt import adapted
 from mirnet.checkpoints.store import Checkpoint
 from mirnet.errors import CheckpointError
+from mirnet.models.mirnet_v1 import MIRNetV1Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY
 
@@ -43,3 +44,8 @@ def test_channels_that_are_no_views_are_refused(tiny_model: MIRNetV2) -> None:
     four = TINY.with_changes(in_channels=4, residual="features")
     with pytest.raises(CheckpointError, match="weights for 3 channels can't be used for 4"):
         adapted(checkpoint(tiny_model), four)
+
+
+def test_weights_of_another_network_are_refused(tiny_model: MIRNetV2) -> None:
+    with pytest.raises(CheckpointError, match="are for mirnet-v2, the network is mirnet-v1"):
+        adapted(checkpoint(tiny_model), MIRNetV1Config())

@@ -11,13 +11,24 @@ import mirnet
 from mirnet.checkpoints import catalog
 from mirnet.checkpoints.convert import released_names
 from mirnet.checkpoints.load import load_model
-from mirnet.choices import Arithmetic, OutputDepth, Precision, Preset, ProtocolName, TaskName
+from mirnet.choices import (
+    Arithmetic,
+    BenchmarkName,
+    DataSetName,
+    OutputDepth,
+    Precision,
+    Preset,
+    ProtocolName,
+    TaskName,
+)
 from mirnet.cli.app import main
+from mirnet.data.sources import DATASETS
+from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.inference.devices import DTYPES
 from mirnet.inference.restorer import PIXEL_TYPES
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.networks import PRESETS
 from mirnet.tasks.registry import TASKS
 
 
@@ -48,8 +59,9 @@ def test_every_list_of_names_is_the_whole_list() -> None:
     assert set(get_args(Arithmetic)) == set(DTYPES)
     assert set(get_args(Precision)) == {"auto", *get_args(Arithmetic)}
     assert set(get_args(OutputDepth)) == {"keep", *PIXEL_TYPES}
-    for preset in get_args(Preset):
-        MIRNetV2Config.preset(preset)
+    assert set(get_args(Preset)) == set(PRESETS)
+    assert set(get_args(BenchmarkName)) == set(BENCHMARKS)
+    assert set(get_args(DataSetName)) == set(DATASETS)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +75,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--groups", "1,1,1,1"], ["9,688,960", "252.99 G"]),
         (["--in-channels", "6"], ["5,860,720"]),
         ([], ["1,536", "8,192"]),
+        (["--preset", "mirnet-v1"], ["31,787,436", "479.44 G", "635", "1,270.02 M"]),
     ],
 )
 def test_profile_gives_the_figures_of_the_paper(
@@ -71,6 +84,39 @@ def test_profile_gives_the_figures_of_the_paper(
     text = output_of(capsys, "profile", *arguments)
     for number in numbers:
         assert f" {number}" in text
+
+
+def test_profile_prints_table_1(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output_of(capsys, "profile", "--table")
+    assert "31.79     479.4    635    1270.0" in text
+    assert "5.86     139.5    406     390.2" in text
+    assert "the paper's MIRNet: 31.79 M, 785 B" in text
+    assert "71 % of the arithmetic, not 82 %" in text
+
+
+def test_profile_measures(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--preset", "small", "--image-size", "64", "--measure", "--runs", "2", "--json")
+    found = json.loads(output_of(capsys, "profile", *arguments))
+    assert 0 < found["seconds"] < 60
+    assert found["device"] == "cpu"
+    assert found["runs"] == 2
+    assert found["memory"] is None or 0 <= found["memory"] < 2 * found["estimate"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--table", "--width", "16"], "--table: is of the presets; leave --width out"),
+        (["--preset", "mirnet-v1", "--streams", "2"], "streams: no such field of a mirnet-v1"),
+        (["--runs", "0"], "--runs: must be from 1 to 10000, got 0"),
+        (["--image-size", "0"], "--image-size: must be from 1 to"),
+    ],
+)
+def test_profile_refuses_nonsense(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", *arguments]) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_profile_gives_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,14 +11,6 @@ def test_defaults_are_the_papers() -> None:
     assert config.multiple == 4
 
 
-def test_presets() -> None:
-    assert MIRNetV2Config.preset("paper") == MIRNetV2Config()
-    assert MIRNetV2Config.preset("released").groups == (1, 2, 4, 4)
-    assert MIRNetV2Config.preset("small") == MIRNetV2Config.small()
-    with pytest.raises(ConfigError, match="preset: must be one of paper, released, small"):
-        MIRNetV2Config.preset("big")
-
-
 def test_dict_round_trip() -> None:
     config = MIRNetV2Config(in_channels=6, residual="features", groups=(1, 2), fusion="concat")
     assert MIRNetV2Config.from_dict(config.to_dict()) == config
@@ -66,5 +58,5 @@ def test_invalid_configs_name_the_field_and_the_rule(
 
 
 def test_unknown_field_is_named() -> None:
-    with pytest.raises(ConfigError, match="depth: no such field of a MIRNet-v2 config; it has in_"):
+    with pytest.raises(ConfigError, match="depth: no such field of a mirnet-v2 config; it has in_"):
         MIRNetV2Config.from_dict({"depth": 3})

@@ -10,6 +10,7 @@ from mirnet.choices import DataSetName, RecipeName, TaskName
 from mirnet.data.packing import pack
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import RecipeError
+from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.recipes import found_in, recipe_for
 from mirnet.tasks.registry import TASKS
@@ -45,6 +46,7 @@ def test_a_file_is_the_recipe_of_its_task(kind: RecipeName, dataset: DataSetName
     made = recipe_for(TASK_OF[dataset], (Path("data") / dataset,), dataset=dataset, kind=kind)
     assert of_file(kind, dataset) == made
     config = with_task(made).model.config()
+    assert isinstance(config, MIRNetV2Config)
     assert config == TASKS[made.task].config.with_changes(groups=config.groups)
     assert config.groups == ((2, 2, 2, 2) if kind == "paper" else (1, 2, 4, 4))
     parameters = sum(p.numel() for p in MIRNetV2(config).parameters())
@@ -151,7 +153,8 @@ def test_the_network_is_that_of_the_weights_to_start_from(
 ) -> None:
     for kind in ("paper", "released"):
         started: Any = recipe_for("denoising", (tmp_path,), kind=kind, start_from=str(tiny_weights))
-        assert with_task(started).model.config().width == 8
+        assert with_task(started).model.config().to_dict()["width"] == 8
     two = recipe_for("dual-pixel-deblurring", (tmp_path,), start_from=str(tiny_weights))
     config = with_task(two).model.config()
+    assert isinstance(config, MIRNetV2Config)
     assert (config.width, config.in_channels, config.residual) == (8, 6, "features")

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from mirnet.errors import NonFiniteError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.networks import build
 from mirnet.training.engine import compiled, make_fabric, processes
 from mirnet.training.loop import train
 from mirnet.training.recipe import OptimRecipe
@@ -30,7 +31,7 @@ def test_half_precision_does_not_round_the_picture_that_is_added(
     make_recipe: MakeRecipe, precision: str
 ) -> None:
     recipe = make_recipe(precision=precision)
-    network = MIRNetV2(recipe.model.config())
+    network = build(recipe.model.config())
     torch.nn.init.zeros_(network.conv_out.weight)
     model = fabric_of(make_recipe, precision).setup(network)
     picture = torch.rand(1, 3, 16, 16)
@@ -40,7 +41,7 @@ def test_half_precision_does_not_round_the_picture_that_is_added(
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_is_used_within(make_recipe: MakeRecipe, precision: str) -> None:
-    network = MIRNetV2(make_recipe().model.config())
+    network = build(make_recipe().model.config())
     seen = []
     network.groups.register_forward_hook(lambda *out: seen.append(out[2].dtype))
     fabric_of(make_recipe, precision).setup(network)(torch.rand(1, 3, 16, 16))
@@ -100,8 +101,8 @@ def test_a_scale_that_finds_no_bottom_ends_the_run(
 def test_computing_features_again_changes_no_gradient(make_recipe: MakeRecipe) -> None:
     recipe = make_recipe()
     torch.manual_seed(0)
-    plain = MIRNetV2(recipe.model.config())
-    frugal = MIRNetV2(recipe.model.config())
+    plain = build(recipe.model.config())
+    frugal = build(recipe.model.config())
     frugal.load_state_dict(plain.state_dict())
     kept: list[int] = []
 
@@ -132,7 +133,7 @@ def test_compiling_is_asked_of_torch(
         return model
 
     monkeypatch.setattr(torch, "compile", note)
-    network = MIRNetV2(make_recipe().model.config())
+    network = build(make_recipe().model.config())
     assert compiled(network, make_recipe()) is network
     assert asked == []
     compiled(network, make_recipe(compile=True))

@@ -17,15 +17,18 @@ from mirnet.data.sources import find_pairs
 from mirnet.errors import CheckpointError, DataError, NonFiniteError, RecipeError
 from mirnet.evaluation.evaluate import evaluate
 from mirnet.evaluation.scores import mean
-from mirnet.imaging.io import write_photo
+from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.mirnet_v1 import MIRNetV1Config
+from mirnet.models.networks import build
+from mirnet.tasks.start import with_task
 from mirnet.training.batches import training_batches
 from mirnet.training.loop import train
 from mirnet.training.recipe import (
     DataRecipe,
+    ModelChanges,
     ModelRecipe,
     OptimRecipe,
     Recipe,
@@ -118,7 +121,7 @@ def test_the_average_is_what_is_saved(
     monkeypatch.setattr(TrainingState, "update_average", remember)
     saved = load_file(train(make_recipe(optim=OptimRecipe(ema=decay)), tmp_path))
     torch.manual_seed(5)
-    average = MIRNetV2(make_recipe().model.config()).state_dict()
+    average = build(make_recipe().model.config()).state_dict()
     passed: list[dict[str, Tensor]] = []
     for weights in seen:
         kept = min(decay, (1 + len(passed)) / (10 + len(passed)))
@@ -296,3 +299,20 @@ def test_more_pictures_than_files_may_be_open(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "run" / "packed").glob("*/train/piece-*"))) == 200
+
+
+def test_mirnet_v1_trains_and_restores_like_the_other(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path
+) -> None:
+    changes: ModelChanges = {"width": 8, "recursive_groups": 1, "blocks": 1}
+    recipe = make_recipe(
+        model=ModelRecipe(preset="mirnet-v1", changes=changes),
+        validation=ValidationRecipe(folders=(other_pairs,), every=10),
+    )
+    path = train(recipe, tmp_path / "run")
+    restorer = Restorer.from_pretrained(path)
+    assert restorer.model.config == MIRNetV1Config(width=8, recursive_groups=1, blocks=1)
+    picture = read_photo(next((other_pairs / "input").iterdir())).pixels
+    assert restorer(picture[:37, :51]).shape == (37, 51, 3)
+    again = with_task(Recipe(data=recipe.data, model=ModelRecipe(start_from=str(path))))
+    assert again.model.config() == restorer.model.config

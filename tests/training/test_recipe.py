@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mirnet.errors import RecipeError
 from mirnet.models.config import MIRNetV2Config
+from mirnet.models.networks import CONFIGS
 from mirnet.training.reading import read_recipe
 from mirnet.training.recipe import ModelChanges, Recipe, Stage
 
@@ -68,15 +69,17 @@ def test_a_file_is_read(example: Path) -> None:
 
 
 def test_every_field_of_the_network_can_be_changed() -> None:
-    assert list(get_type_hints(ModelChanges)) == [field.name for field in fields(MIRNetV2Config)]
+    every = {field.name for config in CONFIGS.values() for field in fields(config)}
+    assert set(get_type_hints(ModelChanges)) == {"network", *every}
 
 
 def test_the_command_line_overrides_the_file(example: Path) -> None:
     given = "--optim.ema 0.99 --seed 3 --model.changes.groups 1 --model.changes.groups 2"
     recipe = read_recipe(example, given.split())
     assert (recipe.optim.ema, recipe.seed, recipe.optim.loss) == (0.99, 3, "l1")
-    assert recipe.model.config().groups == (1, 2)
-    assert recipe.model.config().width == 16
+    config = recipe.model.config()
+    assert isinstance(config, MIRNetV2Config)
+    assert (config.groups, config.width) == ((1, 2), 16)
 
 
 def test_the_resolved_recipe_is_plain_json(example: Path) -> None:

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from mirnet.checkpoints.store import Checkpoint
 from mirnet.errors import CheckpointError
-from mirnet.models.config import MIRNetV2Config
+from mirnet.models.network_config import NetworkConfig
 
 FREE = ("in_channels", "residual")
 """Fields that have no weights of their own, but for the first convolution's inputs."""
 FIRST = "conv_in.weight"
 
 
-def adapted(checkpoint: Checkpoint, config: MIRNetV2Config) -> dict[str, Tensor]:
+def adapted(checkpoint: Checkpoint, config: NetworkConfig) -> dict[str, Tensor]:
     """A checkpoint's weights for a network that differs in its input channels or residual.
 
     The first convolution is shared among the new views so that a picture given as every one of
@@ -24,7 +24,12 @@ def adapted(checkpoint: Checkpoint, config: MIRNetV2Config) -> dict[str, Tensor]
 
     Raises CheckpointError that names the field in which the networks differ otherwise.
     """
-    for field in fields(MIRNetV2Config):
+    if checkpoint.config.NETWORK != config.NETWORK:
+        raise CheckpointError(
+            f"the weights are for {checkpoint.config.NETWORK}, the network is {config.NETWORK}; "
+            "leave preset out, or start from other weights"
+        )
+    for field in fields(config):
         was, now = getattr(checkpoint.config, field.name), getattr(config, field.name)
         if field.name not in FREE and was != now:
             raise CheckpointError(

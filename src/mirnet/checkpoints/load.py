@@ -7,12 +7,12 @@ from pathlib import Path
 from mirnet.checkpoints.convert import read_released
 from mirnet.checkpoints.store import Checkpoint, read_checkpoint
 from mirnet.errors import CheckpointError
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt")
 
 
-def load_model(path: str | Path) -> MIRNetV2:
+def load_model(path: str | Path) -> Network:
     """The model of a weights file, in float32, in evaluation mode.
 
     Takes a safetensors file of mirnet, or a released ``.pth`` file, whose layout is recognised.

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from mirnet.atomic import replacing
 from mirnet.errors import CheckpointError, ConfigError
-from mirnet.models.config import MIRNetV2Config
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
+from mirnet.models.network_config import NetworkConfig
+from mirnet.models.networks import build, config_from_dict, config_to_dict
 
 METADATA_KEY = "mirnet"
 """The one entry of a file's metadata, a JSON object. safetensors writes several entries in an
@@ -37,21 +38,21 @@ class Checkpoint:
         provenance: where the weights come from: recipe, seed, step, scores, data. Free form.
     """
 
-    config: MIRNetV2Config
+    config: NetworkConfig
     weights: dict[str, Tensor]
     task: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def build(self) -> MIRNetV2:
+    def build(self) -> Network:
         """The model in float32, in evaluation mode."""
-        model = MIRNetV2(self.config)
+        model = build(self.config)
         check_weights(self.weights, model.state_dict(), "checkpoint")
         model.load_state_dict(self.weights)
         return model.eval()
 
 
 def save_model(
-    model: MIRNetV2,
+    model: Network,
     path: str | Path,
     *,
     task: str | None = None,
@@ -79,7 +80,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     description = {
         "format_version": FORMAT_VERSION,
         "task": checkpoint.task,
-        "config": checkpoint.config.to_dict(),
+        "config": config_to_dict(checkpoint.config),
         "provenance": checkpoint.provenance,
     }
     weights = {name: value.contiguous() for name, value in checkpoint.weights.items()}
@@ -112,13 +113,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
         task=description.get("task"),
         provenance=description.get("provenance") or {},
     )
-    blocks = len(checkpoint.config.groups) * checkpoint.config.blocks
+    blocks = checkpoint.config.depth
     if blocks > len(weights):
         raise CheckpointError(
             f"{path}: its config has {blocks} blocks, and the file holds {len(weights)} tensors"
         )
     with torch.device("meta"):
-        expected = MIRNetV2(checkpoint.config).state_dict()
+        expected = build(checkpoint.config).state_dict()
     check_weights(weights, expected, str(path))
     return checkpoint
 
@@ -173,12 +174,12 @@ def _description(metadata: dict[str, str], path: Path) -> dict[str, Any]:
     return description
 
 
-def _config(description: dict[str, Any], path: Path) -> MIRNetV2Config:
+def _config(description: dict[str, Any], path: Path) -> NetworkConfig:
     values = description.get("config")
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: its config is {reprlib.repr(values)}, not a JSON object")
     try:
-        return MIRNetV2Config.from_dict(values)
+        return config_from_dict(values)
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config is not valid: {error}") from error
 

@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.padding import padded_size
-from mirnet.models.config import MIRNetV2Config
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network_config import NetworkConfig
+from mirnet.models.networks import build
 
 # PyTorch reads it at its first large allocation. With 2 MiB pages a photo takes about half the
 # time on a Linux CPU: most of the rest is spent on page faults.
@@ -30,7 +30,7 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def estimate_memory(
-    config: MIRNetV2Config,
+    config: NetworkConfig,
     height: int,
     width: int,
     *,
@@ -45,7 +45,7 @@ def estimate_memory(
 
 
 @lru_cache
-def bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
+def bytes_per_pixel(config: NetworkConfig, dtype: torch.dtype) -> float:
     """The network's peak for each pixel, from a run on a tiny picture.
 
     All large tensors grow with the picture, so a tiny one tells for all. (A run on the meta device
@@ -54,7 +54,7 @@ def bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
     size = 32
     # Its weights are drawn at random; the caller's random numbers stay as they are.
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        network = MIRNetV2(config).to(dtype).eval()
+        network = build(config).to(dtype).eval()
         with _LiveBytes() as live:
             network(torch.zeros(1, config.in_channels, size, size, dtype=dtype))
     return float(live.peak) / size**2
@@ -70,7 +70,7 @@ def available_memory(device: torch.device) -> int:
 
 
 def require_memory(
-    config: MIRNetV2Config,
+    config: NetworkConfig,
     height: int,
     width: int,
     *,

@@ -25,7 +25,7 @@ from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.memory import require_memory
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.pil import is_pil, through_array
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -53,7 +53,7 @@ class Restorer:
     """
 
     def __init__(
-        self, model: MIRNetV2, *, device: Device | str = "auto", precision: Precision = "auto"
+        self, model: Network, *, device: Device | str = "auto", precision: Precision = "auto"
     ) -> None:
         """Take over a model.
 

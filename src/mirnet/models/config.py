@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, Self, get_args
 
-from mirnet.choices import Preset
+from mirnet.choices import NetworkName
 from mirnet.errors import ConfigError
+from mirnet.models.network_config import NetworkConfig, require_choice, require_int, shown
 
 Fusion = Literal["skff", "sum", "concat"]
 Block = Literal["rcb", "rcb-no-transform", "resblock"]
-Residual = Literal["image", "features"]
 
-MOST = {
-    "in_channels": 64, "out_channels": 64, "width": 1024, "blocks": 16, "streams": 3, "columns": 3,
-}  # fmt: skip
+MOST = {"width": 1024, "blocks": 16, "streams": 3, "columns": 3}
 """The largest value of each number, far beyond what the paper tries: a file may name any."""
 MOST_GROUPS = 16
 MOST_WIDTH_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MIRNetV2Config:
+class MIRNetV2Config(NetworkConfig):
     """The choices of MIRNet-v2 (Sec. 3 and Tables 7, 8, 9, 11). The defaults are the paper's.
 
     Attributes:
-        in_channels: channels of the input; 6 for the two views of a dual-pixel photo.
-        out_channels: channels of the output.
         width: channels C of the full-resolution stream.
         width_factor: how many times wider each stream is than the one above it.
         streams: parallel resolutions in a multi-scale residual block, 1–3 (rows of Table 11).
@@ -41,8 +35,6 @@ class MIRNetV2Config:
         block: the residual block on each stream (Table 8): the residual contextual block, the same
             without the two 1×1 convolutions of its feature transform, or EDSR's residual block.
             Table 7's "RCB off" is ``"resblock"``.
-        residual: what the network adds at its end: the input image, or the features of its first
-            convolution (when there is no image to add, as for dual-pixel deblurring).
         skip_connections: ``False`` is Table 7's first column. We read it as all additions of a
             block's input gone: those of RCB, MRB and RRG and the outer one, since the network of
             that column scores below its own input.
@@ -52,8 +44,8 @@ class MIRNetV2Config:
             full-resolution stream alone goes on to the block's last convolution.
     """
 
-    in_channels: int = 3
-    out_channels: int = 3
+    NETWORK: ClassVar[NetworkName] = "mirnet-v2"
+
     width: int = 80
     width_factor: float = 1.5
     streams: int = 3
@@ -62,7 +54,6 @@ class MIRNetV2Config:
     blocks: int = 2
     fusion: Fusion = "skff"
     block: Block = "rcb"
-    residual: Residual = "image"
     skip_connections: bool = True
     intermediate_fusion: bool = True
     final_fusion: bool = True
@@ -70,15 +61,15 @@ class MIRNetV2Config:
     def __post_init__(self) -> None:
         """Check every field. Raises ConfigError that names the field and the rule."""
         object.__setattr__(self, "groups", _as_groups(self.groups))
+        self.check_ends(adds_image=self.skip_connections is True)
         for name, most in MOST.items():
-            _require_int(name, getattr(self, name), 1, most)
-        for name, kind in (("fusion", Fusion), ("block", Block), ("residual", Residual)):
-            _require_choice(name, getattr(self, name), get_args(kind))
+            require_int(name, getattr(self, name), 1, most)
+        for name, kind in (("fusion", Fusion), ("block", Block)):
+            require_choice(name, getattr(self, name), get_args(kind))
         for name in ("skip_connections", "intermediate_fusion", "final_fusion"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: must be true or false, got {getattr(self, name)!r}")
         self._check_widths()
-        self._check_residual()
         self._check_every_stream_is_used()
 
     @classmethod
@@ -91,39 +82,19 @@ class MIRNetV2Config:
         """A network that a laptop likes: same blocks, an eleventh of the arithmetic."""
         return cls(width=32, blocks=1)
 
-    @classmethod
-    def preset(cls, name: str) -> Self:
-        """The config of that name: ``paper``, ``released`` or ``small``."""
-        presets: dict[Preset, Callable[[], Self]]
-        presets = {"paper": cls, "released": cls.released, "small": cls.small}
-        if name not in presets:
-            raise ConfigError(f"preset: must be one of {', '.join(presets)}, got {name!r}")
-        return presets[name]()
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The config with these fields; unknown ones are refused by name."""
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ConfigError(
-                f"{ascii(unknown[0])[1:-1]}: no such field of a MIRNet-v2 config; it has "
-                f"{', '.join(known)}"
-            )
-        return cls(**values)
-
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, for JSON or TOML."""
         return {**asdict(self), "groups": list(self.groups)}
-
-    def with_changes(self, **changes: Any) -> Self:
-        """The same config but for these fields, checked again."""
-        return replace(self, **changes)
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each stream, from full resolution down: C, 1.5C, 2.25C in the paper."""
         return tuple(round(self.width * self.width_factor**i) for i in range(self.streams))
+
+    @property
+    def depth(self) -> int:
+        """Multi-scale residual blocks in a row."""
+        return len(self.groups) * self.blocks
 
     @property
     def multiple(self) -> int:
@@ -140,8 +111,7 @@ class MIRNetV2Config:
         is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
         if not is_number or not 1 <= factor <= MOST_WIDTH_FACTOR:
             raise ConfigError(
-                f"width_factor: must be a number from 1 to {MOST_WIDTH_FACTOR}, "
-                f"got {_shown(factor)}"
+                f"width_factor: must be a number from 1 to {MOST_WIDTH_FACTOR}, got {shown(factor)}"
             )
         for i, width in enumerate(self.widths):
             exact = self.width * self.width_factor**i
@@ -157,15 +127,6 @@ class MIRNetV2Config:
                         f"groups: {groups} does not divide the {width} channels of stream {i}"
                     )
 
-    def _check_residual(self) -> None:
-        additive = self.residual == "image" and self.skip_connections
-        if additive and self.in_channels != self.out_channels:
-            raise ConfigError(
-                f'residual: "image" adds the input to the output, but in_channels is '
-                f"{self.in_channels} and out_channels {self.out_channels}; "
-                'use residual="features"'
-            )
-
     def _check_every_stream_is_used(self) -> None:
         exchanged = any(self.fuses_after(column) for column in range(self.columns))
         if self.streams > 1 and not exchanged:
@@ -179,31 +140,10 @@ def _as_groups(groups: Any) -> tuple[int, ...]:
     if not isinstance(groups, tuple | list) or not groups:
         raise ConfigError(
             f"groups: must be a list with one number for each RRG, such as [2, 2, 2, 2], "
-            f"got {_shown(groups)}"
+            f"got {shown(groups)}"
         )
     if len(groups) > MOST_GROUPS:
         raise ConfigError(f"groups: must be at most {MOST_GROUPS} numbers, got {len(groups)}")
     for value in groups:
-        _require_int("groups", value, 1, MOST["width"])
+        require_int("groups", value, 1, MOST["width"])
     return tuple(groups)
-
-
-def _require_int(name: str, value: Any, low: int, high: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not low <= value <= high:
-        shown = _shown(value)
-        raise ConfigError(f"{name}: must be a whole number from {low} to {high}, got {shown}")
-
-
-def _shown(value: Any) -> str:
-    """A value for a message; Python refuses to print numbers of thousands of digits."""
-    try:
-        return reprlib.repr(value)
-    except ValueError:
-        return "a number of thousands of digits"
-
-
-def _require_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        listed = ", ".join(f'"{choice}"' for choice in choices)
-        raise ConfigError(f"{name}: must be one of {listed}, got {_shown(value)}")

@@ -9,6 +9,7 @@ from typing import cast
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.errors import RecipeError
+from mirnet.models.networks import config_to_dict
 from mirnet.tasks.registry import TASKS
 from mirnet.training.recipe import ModelChanges, Recipe
 
@@ -26,7 +27,7 @@ def with_task(recipe: Recipe) -> Recipe:
     changes = ModelChanges()
     if recipe.model.start_from is not None and recipe.model.preset is None:
         started = load_checkpoint(resolve(Path(recipe.model.start_from).expanduser()))
-        changes.update(cast(ModelChanges, started.config.to_dict()))
+        changes.update(cast(ModelChanges, config_to_dict(started.config)))
     changes["in_channels"], changes["residual"] = task.config.in_channels, task.config.residual
     changes.update(recipe.model.changes)
     channels = changes["in_channels"]

@@ -16,8 +16,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mirnet.errors import RecipeError
 from mirnet.inference.devices import DTYPES
-from mirnet.models.config import MIRNetV2Config
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network_config import NetworkConfig
+from mirnet.models.networks import build
 from mirnet.training.engine import compiled, make_fabric
 from mirnet.training.recipe import Recipe, Stage
 from mirnet.training.schedule import parts_of
@@ -111,16 +111,16 @@ def fit(recipe: Recipe, memory: int, *, device: str) -> Budget:
 def memory_model(recipe: Recipe, device: str) -> tuple[int, float]:
     """Bytes that a process takes whatever it does, and bytes for each pixel at once."""
     config = recipe.model.config()
-    parameters = sum(parameter.numel() for parameter in MIRNetV2(config).parameters())
+    parameters = sum(parameter.numel() for parameter in build(config).parameters())
     kept = bytes_kept(config, DTYPES[_half(recipe.precision)], recompute=recipe.recompute)
     fixed = OVERHEAD.get(device, 0) + parameters * BYTES_A_PARAMETER
     return fixed, kept / COUNTED**2 * TRANSIENT
 
 
-def bytes_kept(config: MIRNetV2Config, dtype: torch.dtype, *, recompute: bool) -> int:
+def bytes_kept(config: NetworkConfig, dtype: torch.dtype, *, recompute: bool) -> int:
     """Bytes that the backward pass keeps of a patch of `COUNTED` × `COUNTED` pixels."""
     with FakeTensorMode():
-        model = MIRNetV2(config)
+        model = build(config)
         picture = torch.rand(1, config.in_channels, COUNTED, COUNTED)
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             if not recompute:
@@ -133,7 +133,7 @@ def bytes_kept(config: MIRNetV2Config, dtype: torch.dtype, *, recompute: bool) -
 def measured(budget: Budget, device: torch.device, progress: Callable[[int, int], None]) -> Budget:
     """The budget with the time of a step of each stage, measured with one part of it."""
     fabric = make_fabric(replace(budget.recipe, devices=1, nodes=1), device)
-    network = MIRNetV2(budget.recipe.model.config()).to(device)
+    network = build(budget.recipe.model.config()).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-6)
     model, _ = fabric.setup(compiled(network, budget.recipe), optimizer)
     timed = []

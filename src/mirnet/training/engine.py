@@ -13,7 +13,7 @@ from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from torch.utils.checkpoint import checkpoint
 
 from mirnet.errors import RecipeError
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
 from mirnet.training.recipe import Recipe
 
 
@@ -62,7 +62,7 @@ def processes(recipe: Recipe) -> tuple[int, int]:
     return here, everywhere // here
 
 
-def compiled(model: MIRNetV2, recipe: Recipe) -> torch.nn.Module:
+def compiled(model: Network, recipe: Recipe) -> torch.nn.Module:
     """The network as the loop calls it; its weights are those of ``model``."""
     if recipe.recompute:
         for group in model.groups:

@@ -6,16 +6,28 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from mirnet.choices import DataSetName, Device, Precision, Preset, ProtocolName, TaskName
+from mirnet.choices import (
+    DataSetName,
+    Device,
+    NetworkName,
+    Precision,
+    Preset,
+    ProtocolName,
+    TaskName,
+)
 from mirnet.data.degradations import DEGRADATIONS, Degradation, bound
 from mirnet.data.transforms import Augmentation
 from mirnet.errors import ConfigError, DataError, RecipeError
-from mirnet.models.config import Block, Fusion, MIRNetV2Config, Residual
+from mirnet.models.config import Block, Fusion
+from mirnet.models.network_config import NetworkConfig, Residual
+from mirnet.models.networks import config_from_dict, config_to_dict, preset
 from mirnet.training.checked import Checked, Whole, Within
 
 
 class ModelChanges(TypedDict, total=False):
-    """Fields of MIRNetV2Config; a type for each, so that the command line can read them."""
+    """Fields of a network's config; a type for each, so that the command line can read them."""
+
+    network: NetworkName
 
     in_channels: Whole
     out_channels: Whole
@@ -24,6 +36,7 @@ class ModelChanges(TypedDict, total=False):
     streams: Whole
     columns: Whole
     groups: tuple[Whole, ...]
+    recursive_groups: Whole
     blocks: Whole
     fusion: Fusion
     block: Block
@@ -46,11 +59,11 @@ class ModelRecipe:
     """Weights to start from instead of random ones: a file, or a name that `mirnet weights` lists.
     They may be for other numbers of channels."""
 
-    def config(self) -> MIRNetV2Config:
+    def config(self) -> NetworkConfig:
         """The network's config. Raises RecipeError for one that breaks a rule."""
         try:
-            preset = MIRNetV2Config.preset(self.preset or "paper")
-            return MIRNetV2Config.from_dict({**preset.to_dict(), **self.changes})
+            start = config_to_dict(preset(self.preset)) if self.preset else {}
+            return config_from_dict({**start, **self.changes})
         except ConfigError as error:
             raise RecipeError(f"model.{error}") from error
 
@@ -303,7 +316,7 @@ class Recipe(Checked):
             if stage.patch_size % config.multiple:
                 raise RecipeError(
                     f"schedule.stages.patch_size: {stage.patch_size} must be a multiple of "
-                    f"{config.multiple} for a network of {config.streams} streams"
+                    f"{config.multiple} for this network"
                 )
 
     def to_dict(self) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.environment import code_sha256, versions
 from mirnet.errors import CheckpointError, RecipeError
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
+from mirnet.models.networks import build
 from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
 from mirnet.training.schedule import ema_at, stage_at
 from mirnet.training.team import Team
@@ -48,7 +49,7 @@ class TrainingState:
         scaler: keeps the scale of gradients in float16.
     """
 
-    model: MIRNetV2
+    model: Network
     optimizer: torch.optim.Optimizer
     average: dict[str, Tensor] | None
     data: str
@@ -143,7 +144,7 @@ def start_or_resume(
     Everything is on ``device`` before it is copied or loaded, so that nothing stays behind.
     """
     torch.manual_seed(recipe.seed)
-    model = MIRNetV2(recipe.model.config())
+    model = build(recipe.model.config())
     if recipe.model.start_from is not None:
         start = load_checkpoint(resolve(Path(recipe.model.start_from).expanduser()))
         try:

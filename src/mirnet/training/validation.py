@@ -30,7 +30,8 @@ from mirnet.evaluation.method import Restore
 from mirnet.evaluation.scores import mean
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
+from mirnet.models.networks import build
 from mirnet.training.batches import TrainingData
 from mirnet.training.log import RunLog
 from mirnet.training.recipe import Recipe
@@ -69,7 +70,7 @@ class Validation:
         Nothing that goes wrong with a picture or a score ends the run; the log says it.
         """
         recipe = self.recipe
-        model = MIRNetV2(state.model.config)
+        model = build(state.model.config)
         model.load_state_dict(state.average or state.model.state_dict())
         device = next(state.model.parameters()).device
         provenance: dict[str, Any] = {"recipe": recipe.to_dict(), "step": state.step}
@@ -137,7 +138,7 @@ class Validation:
             scores |= images
         return mean(scores[pair.id] for pair in pairs)
 
-    def _keep_best(self, model: MIRNetV2, provenance: dict[str, Any]) -> None:
+    def _keep_best(self, model: Network, provenance: dict[str, Any]) -> None:
         """Write the weights as the best, unless better ones by the same measure are there."""
         path = self.folder / "best.safetensors"
         mean = _mean_psnr(provenance["validation"])

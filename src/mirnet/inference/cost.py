@@ -1,0 +1,104 @@
+"""What a restoration takes on this machine: time and memory (the last columns of Table 1)."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from mirnet.choices import Device, Precision
+from mirnet.inference.memory import estimate_memory
+from mirnet.inference.restorer import Restorer
+from mirnet.models.network_config import NetworkConfig
+from mirnet.models.networks import build
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one picture took.
+
+    Attributes:
+        seconds: the median of the runs; the device was waited for.
+        memory: bytes at the peak, beyond what lay there before; None where it can't be measured.
+        estimate: bytes that were said to be needed.
+        device: where.
+        precision: in which arithmetic.
+        threads: of the CPU.
+        runs: how many were timed.
+    """
+
+    seconds: float
+    memory: int | None
+    estimate: int
+    device: str
+    precision: str
+    threads: int
+    runs: int
+
+
+def measure_cost(
+    config: NetworkConfig,
+    height: int,
+    width: int,
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    runs: int = 10,
+) -> Cost:
+    """Restore a random picture of this size again and again, alone on the machine if you can.
+
+    Raises DeviceError and InsufficientMemoryError as a Restorer does.
+    """
+    restorer = Restorer(build(config), device=device, precision=precision)
+    picture = torch.rand(1, config.in_channels, height, width, device=restorer.device)
+    # The first run's memory: after it, libraries and allocators keep some of what they took.
+    before = _memory(restorer.device, reset=True)
+    _timed(restorer, picture)
+    peak = _memory(restorer.device, reset=False)
+    _timed(restorer, picture)
+    seconds = [_timed(restorer, picture) for _ in range(runs)]
+    is_gpu = restorer.device.type == "cuda"
+    return Cost(
+        seconds=statistics.median(seconds),
+        memory=None if before is None or peak is None else peak - before,
+        estimate=estimate_memory(config, height, width, dtype=restorer.dtype),
+        device=torch.cuda.get_device_name(restorer.device) if is_gpu else restorer.device.type,
+        precision=str(restorer.dtype).removeprefix("torch."),
+        threads=torch.get_num_threads(),
+        runs=runs,
+    )
+
+
+def _timed(restorer: Restorer, picture: torch.Tensor) -> float:
+    _wait(restorer.device)
+    start = perf_counter()
+    restorer(picture)
+    _wait(restorer.device)
+    return perf_counter() - start
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _memory(device: torch.device, *, reset: bool) -> int | None:
+    """Bytes now (and the peak starts anew from there), or at the peak since."""
+    if device.type == "cuda":
+        if reset:
+            torch.cuda.reset_peak_memory_stats(device)
+            return torch.cuda.memory_allocated(device)
+        return torch.cuda.max_memory_allocated(device)
+    if device.type != "cpu" or not RESET.exists():
+        return None
+    if reset:
+        RESET.write_text("5")  # the peak is what lies there now
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    return int(lines["VmRSS" if reset else "VmHWM"].split()[0]) * 1024
