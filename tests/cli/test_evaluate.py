@@ -131,6 +131,10 @@ def test_a_pair_that_fails_is_named_and_the_exit_status_tells(
         (("MINE", "--pictures", "nowhere"), "has no folder nowhere/"),
         (("MINE", "--pictures", "x", "--weights", "y"), "--pictures: are of one folder of pairs"),
         (("MINE", "--workers", "0"), "--workers: must be from 1 to 256, got 0"),
+        (
+            ("MINE", "--baseline", "clahe", "--lpips", "x.pth"),
+            "x.pth: there is no such file; LPIPS",
+        ),
         (("nowhere",), "nowhere: there is no such folder"),
         (("--compare", "a.json", "b.json"), "a.json: there is no such file"),
         (("EMPTY",), "has no folder target/"),

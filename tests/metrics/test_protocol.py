@@ -140,7 +140,7 @@ def test_luma_needs_rgb() -> None:
         {"crop": (0, 0)},
         {"metrics": ()},
         {"metrics": ("psnr", "psnr")},
-        {"metrics": ("lpips",)},
+        {"metrics": ("vmaf",)},
     ],
 )
 def test_a_protocol_that_contradicts_itself_is_refused(change: dict[str, Any]) -> None:

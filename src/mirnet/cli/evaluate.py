@@ -22,6 +22,7 @@ from mirnet.errors import DataError
 if TYPE_CHECKING:
     from mirnet.evaluation.method import Method
     from mirnet.evaluation.scores import Scores
+    from mirnet.metrics.lpips import Lpips
     from mirnet.tasks.evaluation import Subject
 
 
@@ -36,6 +37,7 @@ def evaluate(
     protocol: ProtocolName | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     note: str | None = None,
+    lpips: Path | None = None,
     workers: int | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -73,6 +75,8 @@ def evaluate(
         A folder for scores (score.json, scores.csv), restored pictures, and report.html.
     note
         What is to be said of the data, such as which export of FiveK was used.
+    lpips
+        AlexNet's weights as PyTorch publishes them (alexnet-owt-7be5be79.pth): measure LPIPS too.
     workers
         Threads that read pictures ahead; as many as there are cores unless told.
     device
@@ -92,10 +96,11 @@ def evaluate(
     if pictures is not None and (weights is not None or len(subjects) > 1):
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
+    distance = _lpips(lpips)
     failed = False
     for subject in subjects:
         for method in methods:
-            failed |= _score(subject, method, output, workers, json_output)
+            failed |= _score(subject, method, output, distance, workers, json_output)
         if output and subject.protocol:
             from mirnet.evaluation.report import write_report
 
@@ -157,16 +162,24 @@ def _methods(
     return [by_network(restorer, path, path.stem), *found]
 
 
+def _lpips(trunk: Path | None) -> Lpips | None:
+    from mirnet.metrics.lpips import load_lpips
+
+    return None if trunk is None else load_lpips(trunk.expanduser())
+
+
 def _score(
     subject: Subject,
     method: Method,
     output: Path | None,
+    lpips: Lpips | None,
     workers: int | None,
     json_output: bool,
 ) -> bool:
     """Score and print. Whether a pair could not be scored."""
     from mirnet.evaluation.run import folder_name, run
     from mirnet.evaluation.submission import write_submission
+    from mirnet.metrics.protocol import with_lpips
     from mirnet.progress import bar
 
     folder = output / subject.label / folder_name(method.name) if output else None
@@ -180,9 +193,10 @@ def _score(
             scores = run(
                 method,
                 subject.pairs,
-                subject.protocol,
+                with_lpips(subject.protocol) if lpips else subject.protocol,
                 data=subject.data,
                 folder=folder,
+                lpips=lpips,
                 workers=workers,
                 progress=show,
             )

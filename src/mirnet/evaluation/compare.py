@@ -49,7 +49,7 @@ class Difference:
 
 
 def compare(first: Scores, second: Scores) -> tuple[Difference, ...]:
-    """The paired differences of each metric.
+    """The paired differences of each metric that both have.
 
     Raises DataError if the two were not measured by the same protocol on the same pictures: such
     numbers can't be compared.
@@ -62,6 +62,7 @@ def compare(first: Scores, second: Scores) -> tuple[Difference, ...]:
             np.array([pair.scores[metric] for pair in second.pairs], np.float64),
         )
         for metric in first.pairs[0].scores
+        if metric in second.pairs[0].scores
     )
 
 
@@ -72,7 +73,9 @@ def _require_comparable(first: Scores, second: Scores) -> None:
                 f"the protocols differ ({key} {first.protocol[key]} and {second.protocol[key]}); "
                 "score both by one"
             )
-    if first.protocol != second.protocol:
+    every = first.protocol.keys() | second.protocol.keys()
+    # One may have LPIPS and the other not: what both have is compared.
+    if any(first.protocol.get(key) != second.protocol.get(key) for key in every - {"metrics"}):
         raise DataError(
             f"protocol {first.protocol['name']} was changed between the two; score again"
         )

@@ -17,6 +17,7 @@ from mirnet.errors import DataError, MirnetError
 from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.quantize import to_planes
+from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.protocol import Protocol, score
 
 
@@ -45,7 +46,12 @@ def evaluate(restore: Restore, pairs: Sequence[Pair], protocol: Protocol) -> tup
 
 
 def score_pairs(
-    method: Method, pairs: Sequence[Pair], protocol: Protocol, *, workers: int | None = None
+    method: Method,
+    pairs: Sequence[Pair],
+    protocol: Protocol,
+    *,
+    lpips: Lpips | None = None,
+    workers: int | None = None,
 ) -> Iterator[Result | Fault]:
     """Restore and score these pairs, in their order; what goes wrong with one stops no other.
 
@@ -56,13 +62,17 @@ def score_pairs(
         method: what restores.
         pairs: views and targets, of any sizes.
         protocol: how each is scored. Scores depend on nothing else.
+        lpips: with its weights, for a protocol that names it.
         workers: threads that read pictures ahead; as many as there are cores unless told.
 
     Raises DataError if a pair has no target.
     """
     require_targets(pairs, of=f"protocol {protocol.name}")
     for _, loaded in in_order(_load, pairs, workers):
-        yield loaded if isinstance(loaded, Fault) else _scored(method, loaded, protocol)
+        if isinstance(loaded, Fault):
+            yield loaded
+        else:
+            yield _scored(method, loaded, protocol, lpips)
 
 
 def load_pair(pair: Pair) -> tuple[Tensor, Tensor]:
@@ -103,13 +113,15 @@ def _as_tensors(pictures: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
     return torch.cat(views, dim=1), target
 
 
-def _scored(method: Method, loaded: _Loaded, protocol: Protocol) -> Result | Fault:
+def _scored(
+    method: Method, loaded: _Loaded, protocol: Protocol, lpips: Lpips | None
+) -> Result | Fault:
     start = perf_counter()
     try:
         restored = method.restore(loaded.pair, loaded.views).cpu()
         seconds = perf_counter() - start
-        scores = _numbers(restored, loaded.target, protocol)
-        before = _numbers(loaded.views[:, :3], loaded.target, protocol)
+        scores = _numbers(restored, loaded.target, protocol, lpips)
+        before = _numbers(loaded.views[:, :3], loaded.target, protocol, lpips)
     except (MirnetError, OSError, ValueError, RuntimeError) as error:
         return _fault(loaded.pair, protocol, error)
     score = PairScore(
@@ -123,8 +135,11 @@ def _scored(method: Method, loaded: _Loaded, protocol: Protocol) -> Result | Fau
     return Result(pair=loaded.pair, score=score, restored=restored[0])
 
 
-def _numbers(output: Tensor, target: Tensor, protocol: Protocol) -> dict[str, float]:
-    return {name: float(value) for name, value in score(output, target, protocol).items()}
+def _numbers(
+    output: Tensor, target: Tensor, protocol: Protocol, lpips: Lpips | None
+) -> dict[str, float]:
+    found = score(output, target, protocol, lpips=lpips)
+    return {name: float(value) for name, value in found.items()}
 
 
 def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:

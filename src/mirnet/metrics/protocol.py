@@ -7,7 +7,7 @@ network's float output is scored, in colour, border and SSIM, and a table mixes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -16,14 +16,15 @@ from torch import Tensor
 from mirnet.choices import ProtocolName
 from mirnet.imaging.color import rgb_to_y
 from mirnet.metrics.inputs import checked_pair
+from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.mae import mae
 from mirnet.metrics.psnr import psnr
 from mirnet.metrics.ssim import ssim_uniform, ssim_volume, ssim_wang
 
 Color = Literal["rgb", "y"]
 Ssim = Literal["volume", "wang", "uniform"]
-Metric = Literal["psnr", "ssim", "mae"]
-LOWER_IS_BETTER: frozenset[str] = frozenset({"mae"})
+Metric = Literal["psnr", "ssim", "mae", "lpips"]
+LOWER_IS_BETTER: frozenset[str] = frozenset({"mae", "lpips"})
 """Metrics that measure a distance."""
 
 
@@ -115,7 +116,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
     "realsr-x4": _realsr("realsr-x4", 4),
     "lol": _saved_rgb("lol"),
     "fivek": _saved_rgb("fivek"),
-    # The paper's table has LPIPS beside these three; it is not measured here.
+    # The paper's table has LPIPS beside these three: `with_lpips` adds it for who has its weights.
     "dpdd": Protocol(
         name="dpdd",
         round_to_8bit=False,
@@ -137,7 +138,16 @@ _SSIM_FORMS: dict[Ssim, Callable[..., Tensor]] = {
 }
 
 
-def score(output: Tensor, target: Tensor, protocol: Protocol) -> dict[str, Tensor]:
+def with_lpips(protocol: Protocol) -> Protocol:
+    """The protocol with LPIPS too. Raises ValueError for one that does not look at RGB."""
+    if protocol.color != "rgb":
+        raise ValueError(f"LPIPS looks at RGB, and protocol {protocol.name} at the luma")
+    return replace(protocol, metrics=(*protocol.metrics, "lpips"))
+
+
+def score(
+    output: Tensor, target: Tensor, protocol: Protocol, *, lpips: Lpips | None = None
+) -> dict[str, Tensor]:
     """Every metric of the protocol, for each image. A data set's score is their mean.
 
     Args:
@@ -145,6 +155,7 @@ def score(output: Tensor, target: Tensor, protocol: Protocol) -> dict[str, Tenso
             clipped. Protocols of color "y" need RGB, C = 3.
         target: what they should be, same shape, treated alike.
         protocol: usually one of `PROTOCOLS`.
+        lpips: with its weights, for a protocol that names it.
 
     Returns:
         ``{"psnr": (N,), "ssim": (N,)}`` and what else the protocol names, in float64. PSNR is in
@@ -164,7 +175,10 @@ def score(output: Tensor, target: Tensor, protocol: Protocol) -> dict[str, Tenso
         "psnr": psnr,
         "ssim": _SSIM_FORMS[protocol.ssim],
         "mae": mae,
+        **({"lpips": lpips} if lpips else {}),
     }
+    if "lpips" in protocol.metrics and lpips is None:
+        raise ValueError(f"protocol {protocol.name} measures LPIPS: give it with its weights")
     return {
         metric: measures[metric](output, target, data_range=protocol.peak)
         for metric in protocol.metrics
