@@ -16,6 +16,7 @@ BaselineName = Literal[
 NetworkName = Literal["mirnet-v2", "mirnet-v1"]
 Preset = Literal["paper", "released", "small", "mirnet-v1"]
 RecipeName = Literal["paper", "released"]
+AblationBudget = Literal["paper", "small"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

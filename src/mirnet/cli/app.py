@@ -14,6 +14,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 import mirnet
+from mirnet.cli.ablate import ablate
 from mirnet.cli.check_data import check_data
 from mirnet.cli.convert import convert
 from mirnet.cli.doctor import doctor
@@ -34,7 +35,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    restore, train, evaluate, check_data, prepare, profile, convert, weights, doctor
+    restore, train, evaluate, ablate, check_data, prepare, profile, convert, weights, doctor
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mirnet.models.network_config import NetworkConfig
 from mirnet.models.networks import build
+from mirnet.models.rcb import ContextModule
+from mirnet.models.skff import SelectiveKernelFusion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,9 @@ class Complexity:
         parameters: numbers that are trained.
         macs: multiply-accumulates in convolutions; the paper prints them as "FLOPs". A transposed
             convolution's are counted by its input positions, which is what it computes.
+        operations: what Table 8 seems to count as FLOPs: ``macs``, those of the context's weighted
+            sum, two operations a position for its softmax, and one a value for SKFF's mean of the
+            sum. The paper does not say; this count gives all four of its numbers.
         convolutions: calls of a convolution; shared ones count each time.
         convolution_modules: convolutions that have weights of their own.
         activations: output elements of convolutions.
@@ -26,6 +32,7 @@ class Complexity:
 
     parameters: int
     macs: int
+    operations: int
     convolutions: int
     convolution_modules: int
     activations: int
@@ -50,17 +57,31 @@ def measure(network: nn.Module, *inputs: object) -> Complexity:
         per_value = module.weight[0].numel()  # type: ignore[index]
         calls.append((walked.numel() * per_value, output.numel()))
 
+    beside: list[int] = []
+
+    def count_beside(module: nn.Module, inputs: tuple[Any, ...], _: Tensor) -> None:
+        features = inputs[0] if isinstance(module, ContextModule) else inputs[0][0]
+        softmax = 2 * features[:, 0].numel() if isinstance(module, ContextModule) else 0
+        beside.append(features.numel() + softmax)
+
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
     convolutions = [module for module in network.modules() if isinstance(module, kinds)]
     handles = [module.register_forward_hook(count) for module in convolutions]
+    handles += [
+        module.register_forward_hook(count_beside)
+        for module in network.modules()
+        if isinstance(module, ContextModule | SelectiveKernelFusion)
+    ]
     try:
         network(*inputs)
     finally:
         for handle in handles:
             handle.remove()
+    macs = sum(macs for macs, _ in calls)
     return Complexity(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        macs=sum(macs for macs, _ in calls),
+        macs=macs,
+        operations=macs + sum(beside),
         convolutions=len(calls),
         convolution_modules=len(convolutions),
         activations=sum(elements for _, elements in calls),

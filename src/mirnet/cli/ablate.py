@@ -1,0 +1,128 @@
+"""``mirnet ablate``: the paper's ablations, trained and tabulated (Tables 7–11)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from mirnet.choices import AblationBudget, DataSetName, Device
+from mirnet.errors import RecipeError
+
+TableNumber = Literal[7, 8, 9, 10, 11]
+EVERY: tuple[TableNumber, ...] = (7, 8, 9, 10, 11)
+
+
+def ablate(
+    *,
+    table: Annotated[tuple[TableNumber, ...], Parameter(negative=())] = (),
+    data: Path | None = None,
+    dataset: DataSetName | None = None,
+    budget: AblationBudget = "paper",
+    seeds: int | None = None,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("runs/ablation"),
+    device: Device = "auto",
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    json_output: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Train the variants of a table of the paper alike, score them, and print the table.
+
+    The paper trained on RealSR ×3, patches of 128, for 100,000 steps. Runs that are there are kept,
+    so that a stop costs nothing; tables share the runs that they have in common.
+
+    Parameters
+    ----------
+    table
+        7, 8, 9, 10 or 11; give it again for more. All of them, unless told.
+    data
+        A data set with a part to train on and one to score: RealSR, or pairs of your own with
+        train/ and val/.
+    dataset
+        How its files lie; found out if it is not given.
+    budget
+        paper: as the paper did. small: for a CPU; a small network, small patches, 600 steps.
+    seeds
+        Runs of each variant; 1 for paper and 2 for small, unless told.
+    output
+        The folder for runs and tables.
+    device
+        Where to train.
+    dry_run
+        Train nothing; print what every variant costs, beside the paper's numbers.
+    json_output
+        Print JSON instead of tables.
+    """
+    from mirnet.tasks.ablation import costs
+    from mirnet.tasks.ablations import BUDGETS
+
+    plan = BUDGETS[budget]
+    if dry_run:
+        found = {number: costs(number, plan) for number in table or EVERY}
+        print(json.dumps(found) if json_output else "\n".join(map(_costs, found.values())))
+        return
+    if data is None:
+        raise RecipeError("ablate: say where the pairs are, with --data FOLDER, or give --dry-run")
+    count = plan.seeds if seeds is None else seeds
+    if not 1 <= count <= 100:
+        raise RecipeError(f"--seeds: must be from 1 to 100, got {count}")
+    for number in table or EVERY:
+        result = _ablate(number, budget, data.expanduser(), dataset, output, count, device)
+        print(json.dumps(result) if json_output else _written(result))
+
+
+def _ablate(
+    number: TableNumber,
+    budget: AblationBudget,
+    data: Path,
+    dataset: DataSetName | None,
+    output: Path,
+    seeds: int,
+    device: Device,
+) -> dict[str, Any]:
+    import sys
+
+    from mirnet.atomic import replacing
+    from mirnet.tasks.ablation import ablate, as_markdown
+    from mirnet.tasks.ablations import BUDGETS
+    from mirnet.tasks.recipes import found_in
+
+    result = ablate(
+        number,
+        BUDGETS[budget],
+        data,
+        dataset or found_in(data, "super-resolution"),
+        output,
+        seeds=seeds,
+        device=device,
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    result["budget"] = budget
+    for suffix, text in (
+        (".json", json.dumps(result, indent=1) + "\n"),
+        (".md", as_markdown(result)),
+    ):
+        with replacing(output / f"table-{number}{suffix}") as temporary:
+            temporary.write_text(text, "utf-8")
+    return result
+
+
+def _written(result: dict[str, Any]) -> str:
+    from mirnet.tasks.ablation import as_markdown
+
+    return as_markdown(result)
+
+
+def _costs(rows: list[dict[str, Any]]) -> str:
+    lines = [f"{'':<28}{'parameters':>12}{'FLOPs':>12}{'one fusion':>12}  patches   the paper"]
+    for row in rows:
+        paper = ", ".join(
+            f"{name} {value:g}" for name, value in row["paper"].items() if name != "PSNR"
+        )
+        patches = "–".join(map(str, row["patches"][:: max(len(row["patches"]) - 1, 1)]))
+        lines.append(
+            f"{row['row']:<28}{row['parameters']:>12,}{row['flops'] / 1e9:>10.1f} G"
+            f"{row['fusion_parameters']:>12,}  {patches:<9} {paper}"
+        )
+    return "\n".join(lines) + "\n"

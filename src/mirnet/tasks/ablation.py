@@ -1,0 +1,160 @@
+"""Train, score and tabulate the variants of a table (Tables 7–11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirnet.checkpoints.load import load_checkpoint
+from mirnet.choices import DataSetName, Device, Split
+from mirnet.data.pair import Pair
+from mirnet.data.sources import DATASETS, find_pairs
+from mirnet.evaluation.method import by_network
+from mirnet.evaluation.published import Table, published
+from mirnet.evaluation.run import run as score
+from mirnet.inference.restorer import Restorer
+from mirnet.metrics.protocol import PROTOCOLS
+from mirnet.models.complexity import complexity
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.skff import make_fusion
+from mirnet.tasks.ablations import ABLATIONS, Budget, ablation_recipe
+from mirnet.training.loop import train
+from mirnet.training.recipe import Recipe
+
+PROTOCOL = PROTOCOLS["realsr-x3"]
+FUSED = 64
+"""Channels at which Table 9 counts a fusion's parameters."""
+
+
+def costs(number: int, budget: Budget) -> list[dict[str, Any]]:
+    """What each row of a table costs, counted, beside what the paper prints."""
+    paper = published()[number]
+    rows = []
+    for variant in ABLATIONS[number]:
+        recipe = ablation_recipe(variant, budget, Path("data"), "realsr-x3", seed=0, device="cpu")
+        config = recipe.model.config()
+        assert isinstance(config, MIRNetV2Config)
+        fusion = make_fusion(config.fusion, FUSED)
+        counts = complexity(config)
+        rows.append(
+            {
+                "row": variant.row,
+                "run": variant.name,
+                "parameters": counts.parameters,
+                "flops": counts.operations,
+                "fusion_parameters": sum(each.numel() for each in fusion.parameters()),
+                "patches": sorted({stage.patch_size for stage in recipe.schedule.stages}),
+                "paper": dict(zip(paper.columns, paper.rows[variant.row], strict=True)),
+            }
+        )
+    return rows
+
+
+def ablate(
+    number: int,
+    budget: Budget,
+    data: Path,
+    dataset: DataSetName,
+    folder: Path,
+    *,
+    seeds: int,
+    device: Device = "auto",
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Train and score every row of a table. Runs that are there are kept, or gone on with.
+
+    Args:
+        number: of the table, 7 to 11.
+        budget: what every variant is trained with.
+        data: a data set with a part to train on and one to score.
+        dataset: how it lies.
+        folder: gets ``runs/NAME-seed0`` and so on; tables share what they have in common.
+        seeds: runs of each variant, from 0.
+        device: where to train.
+        say: is told what is trained.
+
+    Returns:
+        The rows, with PSNR by seed, mean and standard deviation, and how many of the paper's
+        orderings held.
+    """
+    split: Split = "test" if "test" in DATASETS[dataset].counts else "val"
+    pairs = find_pairs(data, dataset, split)
+    rows = costs(number, budget)
+    for variant, row in zip(ABLATIONS[number], rows, strict=True):
+        row["psnr"] = []
+        for seed in range(seeds):
+            recipe = ablation_recipe(variant, budget, data, dataset, seed=seed, device=device)
+            place = folder / "runs" / f"{variant.name}-seed{seed}"
+            say(f"Table {number}, {variant.row}, seed {seed}: {place}")
+            row["psnr"].append(_trained_psnr(recipe, place, folder / "packed", pairs))
+        row["mean"] = float(np.mean(row["psnr"]))
+        row["deviation"] = float(np.std(row["psnr"], ddof=1)) if seeds > 1 else None
+    return {
+        "table": number,
+        "title": published()[number].title,
+        "source": published()[number].source,
+        "protocol": PROTOCOL.name,
+        "scored_on": f"{len(pairs)} pairs ({split})",
+        "seeds": seeds,
+        "steps": budget.steps,
+        "rows": rows,
+        "orderings": orderings(rows),
+    }
+
+
+def _trained_psnr(recipe: Recipe, place: Path, cache: Path, pairs: Sequence[Pair]) -> float:
+    path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
+    restorer = Restorer(load_checkpoint(path).build(), device=recipe.device)
+    method = by_network(restorer, path, place.name)
+    data: dict[str, Any] = {
+        "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
+    }  # fmt: skip
+    return score(method, pairs, PROTOCOL, data=data, folder=place / "scores").means()["psnr"]
+
+
+def orderings(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Which of the paper's orderings by PSNR hold for the measured means."""
+    claims = [
+        (better, worse)
+        for better in rows
+        for worse in rows
+        if better["paper"]["PSNR"] > worse["paper"]["PSNR"]
+    ]
+    failed = [
+        f"{better['row']} > {worse['row']}"
+        for better, worse in claims
+        if better["mean"] <= worse["mean"]
+    ]
+    return {"claims": len(claims), "held": len(claims) - len(failed), "failed": failed}
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """A table for people."""
+    number = result["table"]
+    paper: Table = published()[number]
+    lines = [
+        f"# Table {number}: {paper.title}",
+        "",
+        f"{result['steps']:,} steps, {result['seeds']} seed{'s' * (result['seeds'] > 1)}, scored "
+        f"on {result['scored_on']} by protocol {result['protocol']}. Paper: {paper.source}.",
+        "",
+        "| | PSNR | ± over seeds | parameters | FLOPs at 256×256 | the paper's PSNR |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["rows"]:
+        spread = "–" if row["deviation"] is None else f"{row['deviation']:.3f}"
+        lines.append(
+            f"| {row['row']} | {row['mean']:.3f} | {spread} | {row['parameters']:,} | "
+            f"{row['flops'] / 1e9:.3f} G | {row['paper']['PSNR']:.2f} |"
+        )
+    held = result["orderings"]
+    lines += ["", f"Of the paper's {held['claims']} orderings by PSNR, {held['held']} held."]
+    if held["failed"]:
+        lines.append(f"These did not: {'; '.join(held['failed'])}.")
+    if paper.note:
+        lines += ["", paper.note]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,140 @@
+"""The paper's ablations: what each row is, what it costs, and that a table is made of runs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from mirnet.choices import AblationBudget
+from mirnet.cli.ablate import EVERY
+from mirnet.cli.app import main
+from mirnet.evaluation.published import published
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.networks import build
+from mirnet.tasks.ablation import ablate, as_markdown, costs, orderings
+from mirnet.tasks.ablations import ABLATIONS, BUDGETS, FULL, ablation_recipe
+from tests.data import publishers
+
+PAPER, SMALL = BUDGETS["paper"], BUDGETS["small"]
+TINY = replace(SMALL, steps=3, patches=(8, 12, 16, 20), warmup=1)
+
+
+def test_every_row_of_every_table_is_there() -> None:
+    assert tuple(ABLATIONS) == EVERY
+    assert set(BUDGETS) == set(get_args(AblationBudget))
+    for number, variants in ABLATIONS.items():
+        assert [variant.row for variant in variants] == list(published()[number].rows)
+        assert sum(variant.name == FULL for variant in variants) == 1
+
+
+def test_a_name_is_one_network_trained_one_way() -> None:
+    for budget in BUDGETS.values():
+        known: dict[str, object] = {}
+        for variants in ABLATIONS.values():
+            for variant in variants:
+                made = ablation_recipe(
+                    variant, budget, Path("x"), "realsr-x3", seed=0, device="cpu"
+                )
+                assert known.setdefault(variant.name, made) == made
+        assert len({repr(made) for made in known.values()}) == len(known) == 21
+
+
+def test_the_paper_s_budget_is_the_paper_s() -> None:
+    full = ablation_recipe(ABLATIONS[7][-1], PAPER, Path("x"), "realsr-x3", seed=0, device="cpu")
+    assert full.model.config() == MIRNetV2Config()
+    (stage,) = full.schedule.stages
+    assert (stage.steps, stage.patch_size, stage.batch_size) == (100_000, 128, 64)
+    assert (full.optim.loss, full.optim.betas, full.schedule.lr) == (
+        "charbonnier",
+        (0.9, 0.999),
+        2e-4,
+    )
+    progressive = ablation_recipe(
+        ABLATIONS[10][-1], PAPER, Path("x"), "realsr-x3", seed=0, device="cpu"
+    )
+    assert [stage.patch_size for stage in progressive.schedule.stages] == [128, 144, 192, 224]
+    assert sum(stage.steps for stage in progressive.schedule.stages) == 100_000
+
+
+@pytest.mark.parametrize("number", [8, 9])
+def test_counted_costs_are_the_paper_s_within_its_rounding(number: int) -> None:
+    for row in costs(number, PAPER):
+        paper = row["paper"]
+        if "Params (M)" in paper:
+            assert round(row["parameters"] / 1e6, 1) == paper["Params (M)"]
+            assert round(row["flops"] / 1e9, 1) == paper["FLOPs (B)"]
+        if "Parameters" in paper:
+            assert row["fusion_parameters"] == paper["Parameters"]
+
+
+@pytest.mark.parametrize("number", ABLATIONS)
+def test_every_small_variant_builds(number: int) -> None:
+    for variant in ABLATIONS[number]:
+        made = ablation_recipe(variant, SMALL, Path("x"), "pairs", seed=1, device="cpu")
+        assert sum(each.numel() for each in build(made.model.config()).parameters()) > 10_000
+
+
+def test_a_table_is_trained_scored_and_kept(tmp_path: Path) -> None:
+    data = publishers.realsr(tmp_path / "data", scale=3)
+    said: list[str] = []
+    result = ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2, say=said.append)
+    assert len(said) == 6
+    for row in result["rows"]:
+        assert len(row["psnr"]) == 2
+        assert row["psnr"][0] != row["psnr"][1]
+        assert row["mean"] == pytest.approx(sum(row["psnr"]) / 2)
+    log = tmp_path / "out" / "runs" / f"{FULL}-seed0" / "log.jsonl"
+    before = log.read_bytes()
+    again = ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2)
+    assert again == result
+    assert log.read_bytes() == before  # nothing was trained again
+    text = as_markdown(result)
+    assert "| SKFF |" in text
+    assert f"Of the paper's 3 orderings by PSNR, {result['orderings']['held']} held." in text
+
+
+def test_orderings_are_counted() -> None:
+    def row(name: str, paper: float, mean: float) -> dict[str, object]:
+        return {"row": name, "paper": {"PSNR": paper}, "mean": mean}
+
+    found = orderings([row("a", 30, 5), row("b", 31, 4), row("c", 32, 6)])
+    assert found == {"claims": 3, "held": 2, "failed": ["b > a"]}
+    assert orderings([row("a", 30, 5), row("b", 30, 4)])["claims"] == 0
+
+
+def test_the_command_writes_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(BUDGETS, "small", replace(TINY, steps=2))
+    data = publishers.realsr(tmp_path / "data", scale=3)
+    command = ["ablate", "--table", "9", "--budget", "small", "--seeds", "1"]
+    assert main([*command, "--data", str(data), "-o", str(tmp_path / "out")]) == 0
+    assert "# Table 9: " in capsys.readouterr().out
+    found = json.loads((tmp_path / "out" / "table-9.json").read_text())
+    assert [row["row"] for row in found["rows"]] == ["Sum", "Concat", "SKFF"]
+    assert (tmp_path / "out" / "table-9.md").exists()
+
+
+def test_a_dry_run_prints_costs_beside_the_paper_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ablate", "--table", "8", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "139.8 G" in out
+    assert "FLOPs (B) 139.8" in out
+    assert "1,536" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "ablate: say where the pairs are, with --data FOLDER, or give --dry-run"),
+        (["--data", "x", "--seeds", "0"], "--seeds: must be from 1 to 100, got 0"),
+        (["--data", "nowhere", "--table", "9"], "nowhere: there is no such folder"),
+    ],
+)
+def test_wrong_arguments_get_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ablate", *arguments]) == 1
+    assert words in capsys.readouterr().err
