@@ -14,6 +14,7 @@ from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import DataError
 from tests.data import publishers
+from tests.octave import needs_octave, octave
 
 Make = Callable[[Path], Path]
 
@@ -264,3 +265,29 @@ class TestFiveK:
             publishers.put(tmp_path / part / "1.png", publishers.picture(1))
         with pytest.raises(DataError, match="is not named as a photo of FiveK"):
             find_pairs(tmp_path, "fivek", "train")
+
+
+@needs_octave
+def test_sidd_s_blocks_are_read_as_octave_writes_them(tmp_path: Path) -> None:
+    """Scenes, then blocks, rows, columns, channels; compressed, as its publisher saves them."""
+    script = f"""
+        Gt = zeros(2, 3, 16, 20, 3, 'uint8');
+        for s = 1:2, for b = 1:3
+            Gt(s, b, :, :, 1) = s; Gt(s, b, :, :, 2) = b;
+            Gt(s, b, 5, 7, 3) = 200;
+        end, end
+        ValidationGtBlocksSrgb = Gt; ValidationNoisyBlocksSrgb = Gt + 1;
+        save('-v7', '{tmp_path}/ValidationGtBlocksSrgb.mat', 'ValidationGtBlocksSrgb');
+        save('-v7', '{tmp_path}/ValidationNoisyBlocksSrgb.mat', 'ValidationNoisyBlocksSrgb');
+    """
+    octave(script)
+    pairs = find_pairs(tmp_path, "sidd", "val")
+    assert [pair.id for pair in pairs][:4] == ["0001-01", "0001-02", "0001-03", "0002-01"]
+    for number, pair in enumerate(pairs):
+        assert pair.target is not None
+        target, noisy = pair.target.pixels(), pair.views[0].pixels()
+        assert target.shape == (16, 20, 3)
+        assert (target[..., 0] == number // 3 + 1).all()
+        assert (target[..., 1] == number % 3 + 1).all()
+        assert np.argwhere(target[..., 2]).tolist() == [[4, 6]]
+        assert np.array_equal(noisy, target + 1)

@@ -1,7 +1,5 @@
 """DND's files, read back by scipy, and by Octave where there is one, as its server's tools do."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from mirnet.evaluation.method import Method
 from mirnet.evaluation.submission import write_submission
 from tests.data import publishers
 from tests.data.publishers import picture
+from tests.octave import needs_octave, octave
 
 HALF = Method(name="half", identity={}, restore=lambda _, views: views / 2)
 
@@ -43,7 +42,7 @@ def test_a_file_holds_what_the_server_takes(boxes: tuple[Pair, ...], tmp_path: P
         assert np.array_equal(box, whole[rows, columns] / 2)
 
 
-@pytest.mark.skipif(shutil.which("octave") is None, reason="GNU Octave is not installed")
+@needs_octave
 def test_octave_reads_a_submission(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
     write_submission(HALF, boxes, tmp_path)
     script = f"""
@@ -52,11 +51,7 @@ def test_octave_reads_a_submission(boxes: tuple[Pair, ...], tmp_path: Path) -> N
         printf('%s %d %d %s %s %d %d %d %.9f', class(s.Idenoised), size(s.Idenoised), ...
             class(s.israw), s.eval_version, size(box), sum(double(box(:))));
     """
-    done = subprocess.run(
-        ["octave", "--no-gui", "--norc", "--eval", script],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    *facts, total = done.stdout.split()
+    *facts, total = octave(script).split()
     assert facts == ["cell", "1", "2", "logical", "1.0", "30", "40", "3"]
     expected = ((picture(0) / 255).astype(np.float32)[10:40, 8:48] / 2).astype(np.float64).sum()
     assert float(total) == pytest.approx(expected, abs=1e-6)
