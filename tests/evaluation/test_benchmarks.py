@@ -12,6 +12,8 @@ from mirnet.choices import BenchmarkName
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.run import run
+from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.photo import Photo
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.tasks.evaluation import of_benchmark, task_of
 from tests.data import publishers
@@ -59,6 +61,20 @@ def test_dpdd_is_scored_in_parts_as_scikit_image_would(tmp_path: Path) -> None:
             ssim.append(structural_similarity(target, view, data_range=1, channel_axis=2))
         assert scores.means(group)["psnr"] == pytest.approx(np.mean(psnr), abs=1e-5)
         assert scores.means(group)["ssim"] == pytest.approx(np.mean(ssim), abs=1e-6)
+
+
+def test_a_picture_of_another_depth_is_named_and_the_rest_scored(tmp_path: Path) -> None:
+    publishers.dpdd(tmp_path)
+    path = sorted((tmp_path / "dd_dp_dataset_canon" / "test_r" / "source").iterdir())[1]
+    write_photo(Photo(pixels=(read_photo(path).pixels // 256).astype(np.uint8)), path)
+    subject = of_benchmark("dpdd", tmp_path, note=None)
+    assert subject.protocol is not None
+    scores = run(
+        FIRST_VIEW, subject.pairs, subject.protocol, data=subject.data, depth=subject.depth
+    )
+    assert len(scores.pairs) == 2
+    (fault,) = scores.faults
+    assert f"{path}: holds uint8 values, and this benchmark is published with 16 bits" in fault.why
 
 
 def test_every_benchmark_has_a_task() -> None:

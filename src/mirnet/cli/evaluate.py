@@ -196,6 +196,7 @@ def _score(
                 with_lpips(subject.protocol) if lpips else subject.protocol,
                 data=subject.data,
                 folder=folder,
+                depth=subject.depth,
                 lpips=lpips,
                 workers=workers,
                 progress=show,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import torch
@@ -16,7 +17,9 @@ from mirnet.data.picture import Pixels, digest
 from mirnet.errors import DataError, MirnetError
 from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
+from mirnet.imaging.photo import Depth
 from mirnet.imaging.quantize import to_planes
+from mirnet.inference.restorer import PIXEL_TYPES
 from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.protocol import Protocol, score
 
@@ -50,6 +53,7 @@ def score_pairs(
     pairs: Sequence[Pair],
     protocol: Protocol,
     *,
+    depth: Depth | None = None,
     lpips: Lpips | None = None,
     workers: int | None = None,
 ) -> Iterator[Result | Fault]:
@@ -62,13 +66,14 @@ def score_pairs(
         method: what restores.
         pairs: views and targets, of any sizes.
         protocol: how each is scored. Scores depend on nothing else.
+        depth: that the pictures must have, where a benchmark's publisher says so.
         lpips: with its weights, for a protocol that names it.
         workers: threads that read pictures ahead; as many as there are cores unless told.
 
     Raises DataError if a pair has no target.
     """
     require_targets(pairs, of=f"protocol {protocol.name}")
-    for _, loaded in in_order(_load, pairs, workers):
+    for _, loaded in in_order(partial(_load, depth=depth), pairs, workers):
         if isinstance(loaded, Fault):
             yield loaded
         else:
@@ -88,13 +93,23 @@ class _Loaded:
     digests: tuple[str, ...]
 
 
-def _load(pair: Pair) -> _Loaded | Fault:
+def _load(pair: Pair, depth: Depth | None) -> _Loaded | Fault:
     try:
         pictures = [picture.pixels() for picture in pair.pictures()]
+        _require_depth(pair, pictures, depth)
         _require_equal_sizes(pair, pictures)
         return _Loaded(pair, *_as_tensors(pictures), tuple(map(digest, pictures)))
     except (MirnetError, OSError, ValueError) as error:
         return Fault(id=pair.id, why=one_line(error))
+
+
+def _require_depth(pair: Pair, pictures: Sequence[Pixels], depth: Depth | None) -> None:
+    for picture, pixels in zip(pair.pictures(), pictures, strict=True):
+        if depth is not None and pixels.dtype != PIXEL_TYPES[depth]:
+            raise DataError(
+                f"{picture.place}: holds {pixels.dtype.name} values, and this benchmark is "
+                f"published with {depth} bits; fetch it again, or score it as a folder of your own"
+            )
 
 
 def _require_equal_sizes(pair: Pair, pictures: Sequence[Pixels]) -> None:

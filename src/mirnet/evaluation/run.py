@@ -22,7 +22,7 @@ from mirnet.evaluation.evaluate import Result, score_pairs
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.scores import Fault, PairScore, Scores, as_line, from_line
 from mirnet.imaging.io import write_photo
-from mirnet.imaging.photo import Photo
+from mirnet.imaging.photo import Depth, Photo
 from mirnet.imaging.quantize import from_planes
 from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.protocol import Protocol
@@ -38,6 +38,7 @@ def run(
     *,
     data: dict[str, Any],
     folder: Path | None = None,
+    depth: Depth | None = None,
     lpips: Lpips | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -51,6 +52,7 @@ def run(
         data: what is to be said of the pairs: data set, split, place, whole number.
         folder: where everything is written: ``score.json``, ``scores.csv``, the restored pictures.
             A run that was stopped goes on there.
+        depth: that the pictures must have, where a benchmark's publisher says so.
         lpips: with its weights, for a protocol that names it.
         workers: threads that read pictures ahead.
         progress: is told how many pairs of how many are done.
@@ -70,7 +72,9 @@ def run(
         }
         faults = []
         left = [pair for pair in pairs if pair.id not in known]
-        for result in score_pairs(method, left, protocol, lpips=lpips, workers=workers):
+        for result in score_pairs(
+            method, left, protocol, depth=depth, lpips=lpips, workers=workers
+        ):
             if isinstance(result, Fault):
                 faults.append(result)
             else:

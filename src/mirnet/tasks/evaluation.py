@@ -9,10 +9,11 @@ from typing import Any
 from mirnet.choices import BenchmarkName, ProtocolName, TaskName
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
-from mirnet.data.sources import find_pairs
+from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.evaluation.run import folder_name
+from mirnet.imaging.photo import Depth
 from mirnet.metrics.protocol import PROTOCOLS, Protocol
 from mirnet.tasks.registry import TASKS
 
@@ -26,12 +27,14 @@ class Subject:
         pairs: the data.
         protocol: how they are scored; None where a server does it.
         data: what is to be said of the pairs.
+        depth: that their publisher gives them.
     """
 
     label: str
     pairs: tuple[Pair, ...]
     protocol: Protocol | None
     data: dict[str, Any]
+    depth: Depth | None = None
 
 
 def task_of(benchmark: BenchmarkName) -> TaskName:
@@ -56,6 +59,7 @@ def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Su
             "whole": list(spec.whole),
             "note": note,
         },
+        depth=DATASETS[benchmark].depth,
     )
 
 
