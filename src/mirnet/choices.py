@@ -11,8 +11,9 @@ ProtocolName = Literal[
     "photo", "sidd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek", "dpdd"
 ]
 BaselineName = Literal[
-    "bm3d", "bm3d-best", "non-local-means", "histogram-equalisation", "clahe", "lime"
-]
+    "bm3d", "bm3d-best", "non-local-means", "histogram-equalisation", "clahe", "lime",
+    "unsharp-mask", "mean-of-views"
+]  # fmt: skip
 NetworkName = Literal["mirnet-v2", "mirnet-v1"]
 Preset = Literal["paper", "released", "small", "mirnet-v1"]
 RecipeName = Literal["paper", "released"]

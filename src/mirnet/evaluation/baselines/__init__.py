@@ -9,15 +9,27 @@ from mirnet.choices import BaselineName, TaskName
 from mirnet.errors import MissingDependencyError
 from mirnet.evaluation.baselines.brightening import CLAHE, HISTOGRAM_EQUALISATION, LIME
 from mirnet.evaluation.baselines.denoising import BM3D, BM3D_BEST, NON_LOCAL_MEANS
+from mirnet.evaluation.baselines.sharpening import MEAN_OF_VIEWS, UNSHARP_MASK
 from mirnet.evaluation.baselines.spec import Baseline
 from mirnet.evaluation.method import Method
 
 BASELINES: dict[BaselineName, Baseline] = {
     baseline.name: baseline
-    for baseline in (BM3D, BM3D_BEST, NON_LOCAL_MEANS, HISTOGRAM_EQUALISATION, CLAHE, LIME)
+    for baseline in (
+        BM3D,
+        BM3D_BEST,
+        NON_LOCAL_MEANS,
+        HISTOGRAM_EQUALISATION,
+        CLAHE,
+        LIME,
+        UNSHARP_MASK,
+        MEAN_OF_VIEWS,
+    )
 }
 FOR_TASK: Mapping[TaskName, tuple[BaselineName, ...]] = {
     "denoising": ("bm3d", "bm3d-best", "non-local-means"),
+    "super-resolution": ("unsharp-mask",),
+    "dual-pixel-deblurring": ("mean-of-views", "unsharp-mask"),
     "low-light": ("histogram-equalisation", "clahe", "lime"),
     "retouching": ("histogram-equalisation", "clahe", "lime"),
 }
