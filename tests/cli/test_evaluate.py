@@ -36,7 +36,7 @@ def test_folders_are_scored(mine: Path, tiny_weights: Path, capsys: Capture) -> 
     assert re.search(r"-mine  tiny  3 pairs  PSNR \d+\.\d{4}  SSIM \d\.\d{4}  \(protocol ph", out)
     assert main(["evaluate", str(mine), "--weights", str(tiny_weights), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [set(pair["scores"]) for pair in found["pairs"]] == [{"psnr", "ssim"}] * 3
+    assert [set(pair["scores"]) for pair in found["scores"]] == [{"psnr", "ssim"}] * 3
 
 
 def test_a_benchmark_needs_its_name_and_place_alone(
@@ -95,8 +95,9 @@ def test_dnd_gets_a_submission(tmp_path: Path, tiny_weights: Path, capsys: Captu
     assert "say where the submission is to go, with -o" in capsys.readouterr().err
     assert main([*command, "-o", str(tmp_path / "out")]) == 0
     folder = tmp_path / "out" / "dnd" / "tiny"
-    assert capsys.readouterr().out == f"{folder}: ready to be sent to the benchmark's server\n"
-    assert sorted(path.name for path in folder.iterdir()) == ["0001.mat", "0002.mat"]
+    files = folder / "submission"
+    assert capsys.readouterr().out == f"{files}: ready to be sent to the benchmark's server\n"
+    assert sorted(path.name for path in files.iterdir()) == ["0001.mat", "0002.mat"]
 
 
 def test_a_pair_that_fails_is_named_and_the_exit_status_tells(
@@ -138,6 +139,7 @@ def test_a_pair_that_fails_is_named_and_the_exit_status_tells(
         (("nowhere",), "nowhere: there is no such folder"),
         (("--compare", "a.json", "b.json"), "a.json: there is no such file"),
         (("EMPTY",), "has no folder target/"),
+        (("MINE", "MINE", "--baseline", "clahe"), "two folders are called"),
     ],
 )
 def test_wrong_arguments_get_one_line(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
+from mirnet.errors import DataError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.submission import write_submission
 from tests.data import publishers
@@ -28,8 +29,9 @@ def test_a_file_holds_what_the_server_takes(boxes: tuple[Pair, ...], tmp_path: P
     out = tmp_path / "out"
     assert write_submission(HALF, boxes, out, progress=lambda *at: seen.append(at)) == ()
     assert seen == [(2, 4), (4, 4)]
-    assert sorted(path.name for path in out.iterdir()) == ["0001.mat", "0002.mat"]
-    found = loadmat(out / "0002.mat")
+    files = out / "submission"
+    assert sorted(path.name for path in files.iterdir()) == ["0001.mat", "0002.mat"]
+    found = loadmat(files / "0002.mat")
     assert found["Idenoised"].shape == (1, 2)
     assert found["israw"].item() == 0
     assert found["eval_version"].item() == "1.0"
@@ -46,7 +48,7 @@ def test_a_file_holds_what_the_server_takes(boxes: tuple[Pair, ...], tmp_path: P
 def test_octave_reads_a_submission(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
     write_submission(HALF, boxes, tmp_path)
     script = f"""
-        s = load('{tmp_path / "0001.mat"}');
+        s = load('{tmp_path / "submission" / "0001.mat"}');
         box = s.Idenoised{{2}};
         printf('%s %d %d %s %s %d %d %d %.9f', class(s.Idenoised), size(s.Idenoised), ...
             class(s.israw), s.eval_version, size(box), sum(double(box(:))));
@@ -69,7 +71,7 @@ def test_a_stopped_submission_goes_on(boxes: tuple[Pair, ...], tmp_path: Path) -
     method = Method(name="m", identity={}, restore=restore)
     with pytest.raises(KeyboardInterrupt):
         write_submission(method, boxes, tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0001.mat"]
+    assert [path.name for path in (tmp_path / "out" / "submission").iterdir()] == ["0001.mat"]
     write_submission(method, boxes, tmp_path / "out")
     assert seen[4:] == ["0002-01", "0002-02"]
 
@@ -85,4 +87,12 @@ def test_a_photo_that_fails_is_named_and_the_rest_written(
     )
     assert [fault.id for fault in faults] == ["0001"]
     assert "not finite" in faults[0].why
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0002.mat"]
+    assert [path.name for path in (tmp_path / "out" / "submission").iterdir()] == ["0002.mat"]
+
+
+def test_files_of_two_methods_are_not_mixed(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    write_submission(HALF, boxes, tmp_path)
+    write_submission(HALF, boxes, tmp_path)
+    other = Method(name="half", identity={"weights": "others"}, restore=HALF.restore)
+    with pytest.raises(DataError, match="holds a submission of another method"):
+        write_submission(other, boxes, tmp_path)

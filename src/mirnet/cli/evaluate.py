@@ -124,7 +124,14 @@ def _subjects(
             raise DataError(
                 "evaluate: name a folder with input/ and target/, or --benchmark NAME --data FOLDER"
             )
-        return [of_folder(folder, protocol or "photo", note) for folder in folders]
+        found = [of_folder(folder, protocol or "photo", note) for folder in folders]
+        labels = [subject.label for subject in found]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise DataError(
+                f"evaluate: two folders are called {min(twice)}; score them one at a time, each "
+                "with an --output of its own"
+            )
+        return found
     if data is None or folders:
         raise DataError(f"--benchmark {benchmark}: say where it lies, with --data FOLDER alone")
     if protocol is not None:
@@ -178,7 +185,7 @@ def _score(
 ) -> bool:
     """Score and print. Whether a pair could not be scored."""
     from mirnet.evaluation.run import folder_name, run
-    from mirnet.evaluation.submission import write_submission
+    from mirnet.evaluation.submission import FILES, write_submission
     from mirnet.metrics.protocol import with_lpips
     from mirnet.progress import bar
 
@@ -188,7 +195,8 @@ def _score(
             if folder is None:
                 raise DataError(f"{subject.label}: say where the submission is to go, with -o")
             faults = write_submission(method, subject.pairs, folder, progress=show)
-            print(f"{folder}: ready to be sent to the benchmark's server")
+            if not faults:
+                print(f"{folder / FILES}: ready to be sent to the benchmark's server")
         else:
             scores = run(
                 method,
@@ -209,16 +217,7 @@ def _score(
 
 
 def _as_json(scores: Scores) -> str:
-    from dataclasses import asdict
-
-    return json.dumps(
-        {
-            **asdict(scores),
-            "means": scores.means(),
-            "input_means": scores.input_means(),
-            "data_sha256": scores.data_sha256,
-        }
-    )
+    return json.dumps(scores.summary())
 
 
 def _line(scores: Scores) -> str:

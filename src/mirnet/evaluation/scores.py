@@ -87,9 +87,9 @@ class Scores:
         """What the first views score as they are."""
         return mean(pair.input for pair in self._of(group))
 
-    def write(self, folder: Path) -> None:
-        """Write ``score.json`` and ``scores.csv``, each whole or not at all."""
-        summary = {
+    def summary(self) -> dict[str, Any]:
+        """Everything as JSON has it."""
+        return {
             "format": FORMAT,
             "method": self.method,
             "protocol": self.protocol,
@@ -101,8 +101,12 @@ class Scores:
             "faults": [asdict(fault) for fault in self.faults],
             "scores": [as_line(pair) for pair in self.pairs],
         }
+
+    def write(self, folder: Path) -> None:
+        """Write ``score.json`` and ``scores.csv``, each whole or not at all."""
+        text = json.dumps(self.summary(), indent=1, ensure_ascii=False)
         with replacing(folder / "score.json") as temporary:
-            temporary.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            temporary.write_text(text + "\n", "utf-8")
         self._write_csv(folder / "scores.csv")
 
     def _write_csv(self, path: Path) -> None:

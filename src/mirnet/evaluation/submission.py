@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
+from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError, MirnetError, MissingDependencyError
 from mirnet.evaluation.evaluate import one_line
 from mirnet.evaluation.method import Method
@@ -21,6 +23,8 @@ from mirnet.imaging.quantize import to_planes
 
 EVALUATION_VERSION = "1.0"
 """Of the server's protocol."""
+FILES = "submission"
+"""The folder of what is sent to the server."""
 
 
 def write_submission(
@@ -34,22 +38,25 @@ def write_submission(
 
     A file ``0001.mat`` holds ``Idenoised``, a cell of 1×20 single pictures ``H×W×3`` in [0, 1],
     ``israw`` and ``eval_version``. Files that are there are kept, so that a run that was stopped
-    goes on.
+    goes on; ``made.json`` beside their folder says what made them.
 
     Args:
         method: what restores.
         pairs: the boxes, as `find_pairs(folder, "dnd", "test")` gives them.
-        folder: where the files go.
+        folder: gets ``submission/`` with the files.
         progress: is told how many boxes of how many are done.
 
     Returns:
         Photos whose file could not be made, and why.
+
+    Raises DataError if the folder holds a submission of another method or by other code.
     """
-    require_folder(folder)
+    require_folder(folder / FILES)
+    _require_same(method, folder / "made.json")
     faults: list[Fault] = []
     done = 0
     for scene, boxes in groupby(pairs, key=_scene):
-        path, members = folder / f"{scene}.mat", list(boxes)
+        path, members = folder / FILES / f"{scene}.mat", list(boxes)
         if not path.exists():
             try:
                 _write_scene(path, [_restored(method, pair) for pair in members])
@@ -61,6 +68,22 @@ def write_submission(
         if progress:
             progress(done, len(pairs))
     return tuple(faults)
+
+
+def _require_same(method: Method, path: Path) -> None:
+    """Files of two methods, or of two versions, must not be sent as one."""
+    made = json.dumps(
+        {"method": dict(method.identity), "code_sha256": code_sha256(), "versions": versions()},
+        indent=1,
+    )
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_text(made + "\n", "utf-8")
+    elif path.read_text("utf-8").strip() != made:
+        raise DataError(
+            f"{path.parent}: holds a submission of another method or by other code; name another "
+            "--output, or remove that folder"
+        )
 
 
 def _scene(pair: Pair) -> str:
