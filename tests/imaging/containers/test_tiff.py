@@ -282,3 +282,16 @@ def test_colours_that_would_be_taken_for_others_are_refused(save: Any) -> None:
     for words, content in faults.items():
         with pytest.raises(PhotoError, match=words):
             read_photo(save(content, "a.tif"))
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".avif", ".png", ".jpg"])
+def test_a_resolution_beside_an_exif_reaches_every_format(save: Any, suffix: str) -> None:
+    rational = Field(5, 1, struct.pack("<LL", 300, 1))
+    content = tiff(
+        picture(3), t_271=text(b"Acme\0"), t_282=rational, t_283=rational, t_296=short(2)
+    )
+    copy = save(b"", f"b{suffix}")
+    write_photo(read_photo(save(content, "a.tif")), copy)
+    again = read_photo(copy)
+    assert again.metadata.resolution == pytest.approx((300 / 25.4, 300 / 25.4), rel=1e-3)
+    assert b"Acme" in (again.metadata.exif or b"")

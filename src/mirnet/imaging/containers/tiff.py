@@ -161,6 +161,8 @@ def _exif(main: Directory) -> tuple[bytes | None, list[int]]:
         unfit += more
     if not fields and not children:
         return None, unfit
+    # WebP and AVIF have no other place for it, and keep an EXIF that is there as it is.
+    fields |= exif.resolution_fields(exif.resolution(main))
     return exif.from_directory(Directory(fields, children)), unfit
 
 
