@@ -46,6 +46,12 @@ def test_start_and_help_load_neither_torch_nor_vips(code: str) -> None:
     assert result.stdout.splitlines()[-1] == "HEAVY set()"
 
 
+def test_python_m_mirnet_is_the_command() -> None:
+    command = [sys.executable, "-m", "mirnet", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == mirnet.__version__
+
+
 def test_every_public_name_can_be_imported() -> None:
     for name in mirnet.__all__:
         assert getattr(mirnet, name) is not None

@@ -8,7 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 import mirnet
 
 CORE = ("torch", "numpy", "pyvips", "pyvips-binary", "safetensors", "cyclopts", "rich", "psutil")
-OPTIONAL = {"train": ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py")}
+OPTIONAL = {
+    "train": ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py"),
+    "baselines": ("bm3d", "scikit-image"),
+    "lpips": ("torchmetrics",),
+}
 
 
 def doctor() -> int:
