@@ -264,9 +264,11 @@ def _shown(pair: Pair, what: str, methods: dict[Path, Scores]) -> Shown:
     return Shown(
         id=pair.id,
         what=what,
-        before=_data_uri(_small(pictures["input"])),
-        after=_data_uri(_small(restored)),
-        crops=tuple((name, _data_uri(value[window])) for name, value in pictures.items()),
+        before=_data_uri(_small(pictures["input"]), quality=70),
+        after=_data_uri(_small(restored), quality=70),
+        crops=tuple(
+            (name, _data_uri(value[window], quality=90)) for name, value in pictures.items()
+        ),
     )
 
 
@@ -297,8 +299,8 @@ def _small(picture: AnyPixels) -> AnyPixels:
     return blocks.mean(axis=(1, 3))
 
 
-def _data_uri(picture: AnyPixels) -> str:
+def _data_uri(picture: AnyPixels, *, quality: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.webp"
-        write_photo(Photo(pixels=quantize(picture, np.uint8)), path, quality=90)
+        write_photo(Photo(pixels=quantize(picture, np.uint8)), path, quality=quality)
         return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
