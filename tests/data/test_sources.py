@@ -291,3 +291,36 @@ def test_sidd_s_blocks_are_read_as_octave_writes_them(tmp_path: Path) -> None:
         assert (target[..., 1] == number % 3 + 1).all()
         assert np.argwhere(target[..., 2]).tolist() == [[4, 6]]
         assert np.array_equal(noisy, target + 1)
+
+
+def test_dpdd_s_labels_are_found_where_people_keep_them(tmp_path: Path) -> None:
+    publishers.dpdd(tmp_path / "published")
+    top = tmp_path / "published" / "dd_dp_dataset_canon"
+    kept = tmp_path / "kept" / "test" / "DPDD"
+    for ours, theirs in (("inputL", "test_l/source"), ("inputR", "test_r/source")):
+        shutil.copytree(top / theirs, kept / ours)
+    (kept / "target").mkdir()
+    names = sorted(path.name for path in (kept / "inputL").iterdir())
+    for name, path in zip(names, sorted((top / "test_c" / "target").iterdir()), strict=True):
+        shutil.copy(path, kept / "target" / name)
+    for place in (kept, kept.parent, tmp_path / "kept"):
+        for group in ("indoor", "outdoor"):
+            shutil.copy(top / f"{group}_labels.npy", place)
+        pairs = find_pairs(tmp_path / "kept", "dpdd", "test")
+        assert [pair.group for pair in pairs] == ["indoor", "outdoor", "indoor"]
+        for group in ("indoor", "outdoor"):
+            (place / f"{group}_labels.npy").unlink()
+    assert {pair.group for pair in find_pairs(tmp_path / "kept", "dpdd", "test")} == {None}
+
+
+@pytest.mark.parametrize(("given", "rest"), [("test", "train"), ("train", "test")])
+def test_one_list_of_fivek_leaves_the_rest_to_the_other_split(
+    given: Split, rest: Split, tmp_path: Path
+) -> None:
+    publishers.fivek(tmp_path)
+    (tmp_path / f"{given}.txt").write_text("a0001-jmac_DSC0001\na5000-jmac_DSC5000\n")
+    named = {pair.id for pair in find_pairs(tmp_path, "fivek", given)}
+    others = {pair.id for pair in find_pairs(tmp_path, "fivek", rest)}
+    assert named == {"a0001-jmac_DSC0001", "a5000-jmac_DSC5000"}
+    assert len(others) == 3
+    assert not named & others

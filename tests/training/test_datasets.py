@@ -120,7 +120,8 @@ def test_two_folders_fine_tune_given_weights_by_one_command(
     [
         ([], "name a recipe file, or a --task and its --data"),
         (["--optim.loss", "l1"], "name a recipe file, or a --task and its --data"),
-        (["a.toml", "--data", "x"], "--data, --dataset and --start-from go with --task"),
+        (["a.toml", "--data", "x"], "--recipe and --start-from go with --task"),
+        (["a.toml", "--recipe", "released"], "--recipe and --start-from go with --task"),
         (["a.toml", "--task", "denoising"], "a.toml: give a recipe file or --task, not both"),
         (["a.toml", "--memory", "3"], "there is no such recipe file"),
         (["--task", "denoising"], "say where the pictures are, with --data FOLDER"),

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from mirnet.errors import NonFiniteError, RecipeError
+from mirnet.errors import DeviceError, InsufficientMemoryError, NonFiniteError, RecipeError
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.models.networks import build
 from mirnet.training.engine import compiled, make_fabric, processes
@@ -148,6 +148,7 @@ def test_torchrun_says_how_many_processes_there_are(
     devices: int, nodes: int, local: int, world: int, expected: tuple[int, int],
     make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    monkeypatch.setenv("SLURM_NTASKS", "4")
     recipe = make_recipe(devices=devices, nodes=nodes)
     assert processes(recipe) == (devices, nodes)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
@@ -156,3 +157,31 @@ def test_torchrun_says_how_many_processes_there_are(
     assert processes(recipe) == expected
     with pytest.raises(RecipeError, match="asks for 3 on 1 machines, torchrun has started"):
         processes(make_recipe(devices=3))
+
+
+def test_machines_are_started_by_torchrun(
+    make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RecipeError, match="nodes: 2 machines are started by torchrun"):
+        processes(make_recipe(nodes=2))
+
+
+def test_more_devices_than_there_are_is_one_line(
+    make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(DeviceError, match="devices: 8 were asked for, and there are 2 cuda"):
+        make_fabric(make_recipe(devices=8), torch.device("cuda"))
+
+
+def test_a_device_without_memory_is_one_line(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("mirnet.training.step.objective", full)
+    with pytest.raises(InsufficientMemoryError, match=r"step 0: 4 patches of 16 .* --plan` says"):
+        train(make_recipe(), tmp_path)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 
 from mirnet.checkpoints.store import read_checkpoint, write_checkpoint
-from mirnet.errors import DataError, PhotoError, RecipeError
+from mirnet.errors import CheckpointError, DataError, PhotoError, RecipeError
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
@@ -17,6 +18,7 @@ from mirnet.training.loop import train
 from mirnet.training.recipe import DataRecipe, SourceRecipe, ValidationRecipe
 from mirnet.training.step import take_step
 from tests.conftest import random_pixels
+from tests.data import publishers
 from tests.data.publishers import picture, put
 from tests.training.conftest import MakeRecipe
 from tests.training.test_loop import log_of
@@ -170,3 +172,49 @@ def test_a_picture_that_vanishes_while_training_changes_nothing(
     assert train(recipe, tmp_path / "run").read_bytes() == whole
     with pytest.raises(DataError, match="pairs: there is no such folder"):
         train(recipe, tmp_path / "run")
+
+
+def test_a_sample_or_weights_that_can_t_be_written_end_no_run(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def no_room(weights: object, path: Path, *_: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    recipe = make_recipe(validation=ValidationRecipe(folders=(other_pairs,), every=5))
+    with monkeypatch.context() as patch:
+        patch.setattr("mirnet.training.log.RunLog.show", full)
+        path = train(recipe, tmp_path / "samples")
+    assert read_checkpoint(path).provenance["step"] == 10
+    monkeypatch.setattr("mirnet.checkpoints.store.save_file", no_room)
+    with pytest.raises(
+        CheckpointError, match=r"model\.safetensors: can.t be written .*; make room"
+    ):
+        train(recipe, tmp_path / "weights")
+    monkeypatch.undo()
+    assert (tmp_path / "weights" / "state.safetensors").exists()
+    assert read_checkpoint(train(recipe, tmp_path / "weights")).provenance["step"] == 10
+
+
+def test_two_parts_of_one_folder_hold_out_pairs_each(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    for scale in (2, 3):
+        publishers.realsr(tmp_path / "data", scale=scale)
+    sources = (
+        SourceRecipe(path=tmp_path / "data", dataset="realsr-x2", hold_out=1),
+        SourceRecipe(path=tmp_path / "data", dataset="realsr-x3", hold_out=1),
+    )
+    data = open_data(make_recipe(data=DataRecipe(sources=sources)), tmp_path / "run")
+    assert [len(pairs) for pairs in data.held_out.values()] == [1, 1]
+    assert any("(realsr-x3 train), held out" in name for name in data.held_out)
+
+
+def test_clean_pictures_without_a_degradation_are_refused(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path
+) -> None:
+    source = SourceRecipe(path=other_pairs, dataset="clean")
+    with pytest.raises(DataError, match="has no input; give a degradation that makes one"):
+        open_data(make_recipe(data=DataRecipe(sources=(source,))), tmp_path / "run")

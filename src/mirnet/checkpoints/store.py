@@ -86,8 +86,13 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     weights = {name: value.contiguous() for name, value in checkpoint.weights.items()}
     if not path.parent.is_dir():
         raise CheckpointError(f"{path}: there is no folder {path.parent}; make it first")
-    with replacing(path) as temporary:
-        save_file(weights, temporary, {METADATA_KEY: json.dumps(description)})
+    try:
+        with replacing(path) as temporary:
+            save_file(weights, temporary, {METADATA_KEY: json.dumps(description)})
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: can't be written ({' '.join(str(error).split())}); make room"
+        ) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

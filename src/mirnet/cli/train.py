@@ -21,7 +21,7 @@ def train(
     task: TaskName | None = None,
     data: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     dataset: DataSetName | None = None,
-    kind: Annotated[RecipeName, Parameter(name="--recipe")] = "paper",
+    kind: Annotated[RecipeName | None, Parameter(name="--recipe")] = None,
     start_from: str | None = None,
     plan: Annotated[bool, Parameter(negative=())] = False,
     memory: float | None = None,
@@ -74,9 +74,9 @@ def train(
     if task is None:
         if not arguments or arguments[0].startswith("-"):
             raise RecipeError("train: name a recipe file, or a --task and its --data")
-        if data or dataset or start_from:
+        if data or dataset or start_from or kind:
             raise RecipeError(
-                "train: --data, --dataset and --start-from go with --task; a recipe "
+                "train: --data, --dataset, --recipe and --start-from go with --task; a recipe "
                 "file says them itself"
             )
         path = Path(arguments[0])
@@ -84,6 +84,7 @@ def train(
     else:
         if arguments and not arguments[0].startswith("-"):
             raise RecipeError(f"train: {arguments[0]}: give a recipe file or --task, not both")
+        kind = kind or "paper"
         recipe = recipe_for(task, data, dataset=dataset, kind=kind, start_from=start_from)
         name, recipe = f"{task}-{kind}", changed(recipe, arguments)
     recipe = with_task(recipe)

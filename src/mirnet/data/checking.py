@@ -37,7 +37,11 @@ def require_sizes(pairs: Sequence[Pair], *, at_least: int) -> None:
 def require_views(pairs: Sequence[Pair], channels: int, *, of: str) -> None:
     """Refuse pairs of other views than the network takes; ``of`` says where they come from."""
     for pair in pairs:
-        views = len(pair.views) or 1
+        views = len(pair.views)
+        if not views:
+            raise DataError(
+                f"{of}: {pair.id} has no input; give a degradation that makes one, or pairs"
+            )
         if 3 * views != channels:
             raise DataError(
                 f"{of}: {pair.id} has {views} view{'s' * (views > 1)} of 3 channels, and the "

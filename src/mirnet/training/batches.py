@@ -81,7 +81,10 @@ def open_data(recipe: Recipe, folder: Path, *, processes: int = 1) -> TrainingDa
         digest.update(packed.digest().encode())
         trained, held = _parted(packed.pairs, source)
         if held:
-            held_out[f"{source.path}, held out"] = held
+            name = f"{source.path}, held out"
+            if name in held_out:  # another part of the same folder
+                name = f"{source.path} ({source.dataset} {source.split}), held out"
+            held_out[name] = held
         sources.append(
             Source(
                 pairs=trained,

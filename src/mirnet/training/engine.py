@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from torch.utils.checkpoint import checkpoint
 
-from mirnet.errors import RecipeError
+from mirnet.errors import DeviceError, RecipeError
 from mirnet.models.network import Network
 from mirnet.training.recipe import Recipe
 
@@ -35,9 +35,11 @@ class Autocast(MixedPrecision):
 def make_fabric(recipe: Recipe, device: torch.device) -> Fabric:
     """The engine of a run: one process, several of this machine, or what torchrun has started.
 
-    Raises RecipeError if the recipe and torchrun ask for different numbers of processes.
+    Raises RecipeError if the recipe and torchrun ask for different numbers of processes, and
+    DeviceError if there are fewer devices.
     """
     devices, nodes = processes(recipe)
+    _require_devices(devices, device)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return Fabric(
         accelerator=device.type,
@@ -48,10 +50,21 @@ def make_fabric(recipe: Recipe, device: torch.device) -> Fabric:
     )
 
 
+def _require_devices(devices: int, device: torch.device) -> None:
+    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, devices)
+    if devices > there:
+        raise DeviceError(f"devices: {devices} were asked for, and there are {there} {device.type}")
+
+
 def processes(recipe: Recipe) -> tuple[int, int]:
     """Processes on each machine, and machines: the recipe's, or torchrun's, which knows better."""
     devices, nodes = recipe.devices, recipe.nodes
     if "TORCHELASTIC_RUN_ID" not in os.environ:
+        if nodes > 1 and "SLURM_NTASKS" not in os.environ:
+            raise RecipeError(
+                f"nodes: {nodes} machines are started by torchrun, on each of them; see "
+                "docs/training.md, or leave nodes out"
+            )
         return devices, nodes
     here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     if devices * nodes not in (1, everywhere):

@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from mirnet.atomic import replacing
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes
@@ -42,7 +43,7 @@ class RunLog:
         self.path = folder / "log.jsonl"
         _drop_after(self.path, first_step)
         self._file = self.path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step + 1)
         self._progress = columns()
         self._bar = self._progress.add_task("training", total=total_steps, completed=first_step)
 
@@ -196,7 +197,8 @@ def _drop_after(path: Path, step: int) -> None:
             continue
         if record["step"] <= step:
             kept.append(line + "\n")
-    path.write_text("".join(kept), "utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text("".join(kept), "utf-8")
 
 
 def _rounded(value: float | int | str) -> float | int | str | None:

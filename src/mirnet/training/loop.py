@@ -110,6 +110,9 @@ def _train(
         RunLog(folder, first_step=state.step, total_steps=steps, quiet=not team.is_first) as log,
     ):
         clock = Clock()
+        if validation.was_missed(state.step, team):  # by a run that was killed in it
+            with clock.stopped():
+                validation.run(state, log, team)
         for batch in clock.waiting(batches):
             with team.watching():
                 loss, norm = take_step(fabric, model, optimizer, batch, recipe, state.step)
@@ -124,7 +127,7 @@ def _train(
             state.step += 1
             interval.add(loss, norm)
             log.advance(state.step, loss)
-            is_last = state.step == steps or stop.number is not None
+            is_last = state.step == steps or asked is not None
             if state.step % recipe.log_every == 0 or is_last:
                 stage = stage_at(recipe.schedule, state.step - 1)
                 lr = lr_at(recipe.schedule, state.step - 1)
@@ -142,7 +145,7 @@ def _train(
                     validation.run(state, log, team)
                 if team.is_first and (is_validated or is_last):
                     _tell(folder, log)
-            if stop.number is not None:
+            if asked is not None:
                 break
     return folder / "model.safetensors"
 

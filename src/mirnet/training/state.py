@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from mirnet.environment import code_sha256, versions
 from mirnet.errors import CheckpointError, RecipeError
 from mirnet.models.network import Network
 from mirnet.models.networks import build
-from mirnet.training.recipe import Recipe, ScheduleRecipe, Stage
-from mirnet.training.schedule import ema_at, stage_at
+from mirnet.training.recipe import Recipe, Stage
+from mirnet.training.schedule import ema_at
 from mirnet.training.team import Team
 
 STATE = "state.safetensors"
@@ -205,14 +205,25 @@ def _require_same(stored: dict[str, Any], recipe: Recipe, step: int, path: Path)
                 "one, or train into a new folder"
             )
     stages = tuple(Stage(**stage) for stage in stored["schedule"]["stages"])
-    done = ScheduleRecipe(lr=1, lr_min=0, stages=stages)
-    for number in range(step):
-        was, is_now = stage_at(done, number), stage_at(recipe.schedule, number)
-        if replace(was, steps=1) != replace(is_now, steps=1):
-            raise RecipeError(
-                f"{path}: the run has done {step} steps, and schedule.stages differ in step "
-                f"{number}; change what comes after, or train into a new folder"
-            )
+    was, is_now = _begun(stages, step), _begun(recipe.schedule.stages, step)
+    if was != is_now:
+        number = min(start for start, _ in was.items() ^ is_now.items())
+        raise RecipeError(
+            f"{path}: the run has done {step} steps, and schedule.stages differ in step "
+            f"{number}; change what comes after, or train into a new folder"
+        )
+
+
+def _begun(stages: Sequence[Stage], step: int) -> dict[int, Stage]:
+    """The stages of the first steps, but for their lengths, by the step that each begins at."""
+    begun: dict[int, Stage] = {}
+    start = 0
+    for stage in stages:
+        alike = replace(stage, steps=1)
+        if start < step and (not begun or alike != next(reversed(begun.values()))):
+            begun[start] = alike
+        start += stage.steps
+    return begun
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor
 
-from mirnet.errors import NonFiniteError
+from mirnet.errors import InsufficientMemoryError, NonFiniteError
 from mirnet.training.log import RunLog
 from mirnet.training.objective import objective
 from mirnet.training.recipe import Recipe
@@ -38,6 +38,32 @@ def take_step(
         group["lr"] = lr_at(recipe.schedule, step)
     stage = stage_at(recipe.schedule, step)
     parts = parts_of(stage, fabric.world_size, recipe.optim.pixels_at_once)
+    try:
+        loss = _backward(fabric, model, batch, recipe, parts)
+    except torch.OutOfMemoryError as error:
+        raise InsufficientMemoryError(
+            f"step {step}: {stage.batch_size} patches of {stage.patch_size} pixels in {parts} "
+            "parts don't fit in the device's memory; `mirnet train … --plan` says which "
+            "--optim.pixels-at-once does"
+        ) from error
+    limit = recipe.optim.clip_norm or float("inf")
+    clipped = fabric.clip_gradients(model, optimizer, max_norm=limit, error_if_nonfinite=False)
+    norm = float(torch.as_tensor(clipped))
+    is_finite = norm < float("inf")
+    if is_finite or recipe.precision == "float16":  # there, the step looks itself, and rescales
+        optimizer.step()
+    optimizer.zero_grad()
+    return loss, norm if is_finite else None
+
+
+def _backward(
+    fabric: Fabric,
+    model: _FabricModule,
+    batch: tuple[Tensor, Tensor],
+    recipe: Recipe,
+    parts: int,
+) -> float:
+    """The loss; its gradients add up over the parts of the batch."""
     loss = 0.0
     for number, (views, target) in enumerate(
         zip(*(each.chunk(parts) for each in batch), strict=True)
@@ -48,14 +74,7 @@ def take_step(
             part_loss = objective(recipe.optim, output, fabric.to_device(target))
             fabric.backward(part_loss / parts)
         loss += part_loss.item() / parts
-    limit = recipe.optim.clip_norm or float("inf")
-    clipped = fabric.clip_gradients(model, optimizer, max_norm=limit, error_if_nonfinite=False)
-    norm = float(torch.as_tensor(clipped))
-    is_finite = norm < float("inf")
-    if is_finite or recipe.precision == "float16":  # there, the step looks itself, and rescales
-        optimizer.step()
-    optimizer.zero_grad()
-    return loss, norm if is_finite else None
+    return loss
 
 
 def report_skipped(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from mirnet.models.networks import build
 from mirnet.training.batches import TrainingData
 from mirnet.training.log import RunLog
 from mirnet.training.recipe import Recipe
+from mirnet.training.schedule import total_steps
 from mirnet.training.state import TrainingState
 from mirnet.training.team import Team
 
@@ -74,39 +76,84 @@ class Validation:
         model.load_state_dict(state.average or state.model.state_dict())
         device = next(state.model.parameters()).device
         provenance: dict[str, Any] = {"recipe": recipe.to_dict(), "step": state.step}
-        scores = {}
+        scores: dict[str, dict[str, float]] = {}
         try:
             restorer = Restorer(model, device=str(device), precision=recipe.precision)
-            scores = self._score(restorer, state.step, log, team)
+            scores = self._score(restorer, team)
+            if team.is_first:  # the others wait for nothing of this
+                self._tell(restorer, scores, state.step, log)
         except LostProcessError:
             raise
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
             log.say(f"step {state.step}: validation failed: {_one_line(error)}")
-            log.write("validation", state.step, {"failed": _one_line(error)})
-        if not team.is_first:
-            return
+            with suppress(OSError):
+                log.write("validation", state.step, {"failed": _one_line(error)})
+        if team.is_first:
+            self._save(model, state.step, scores, provenance, log)
+
+    def was_missed(self, step: int, team: Team) -> bool:
+        """Whether a run that has come to this step was killed before its weights were written."""
+        is_due = step > 0 and (
+            step % self.recipe.validation.every == 0 or step == total_steps(self.recipe.schedule)
+        )
+        path = self.folder / "model.safetensors"
+        try:
+            written = read_checkpoint(path).provenance.get("step")
+        except (CheckpointError, SafetensorError):
+            written = None
+        return team.gather(is_due and written != step)[0]
+
+    def _save(
+        self,
+        model: Network,
+        step: int,
+        scores: dict[str, dict[str, float]],
+        provenance: dict[str, Any],
+        log: RunLog,
+    ) -> None:
+        """Write the weights. Only the last ones must be written for the run to go on."""
         if scores:
             provenance["validation"] = scores
+        try:
+            self._write(model, step, scores, provenance)
+        except (CheckpointError, OSError) as error:
+            if step == total_steps(self.recipe.schedule):
+                raise
+            log.say(f"step {step}: the weights can't be written: {_one_line(error)}")
+
+    def _write(
+        self,
+        model: Network,
+        step: int,
+        scores: dict[str, dict[str, float]],
+        provenance: dict[str, Any],
+    ) -> None:
+        recipe = self.recipe
         save_model(
             model, self.folder / "model.safetensors", task=recipe.task, provenance=provenance
         )
-        if recipe.keep_every is not None and state.step % recipe.keep_every == 0:
-            kept = self.folder / "kept" / f"step-{state.step:07}.safetensors"
+        if recipe.keep_every is not None and step % recipe.keep_every == 0:
+            kept = self.folder / "kept" / f"step-{step:07}.safetensors"
             kept.parent.mkdir(exist_ok=True)
             save_model(model, kept, task=recipe.task, provenance=provenance)
         if scores:
             provenance["validated_by"] = self._signature()
             self._keep_best(model, provenance)
 
-    def _score(
-        self, restorer: Restorer, step: int, log: RunLog, team: Team
-    ) -> dict[str, dict[str, float]]:
+    def _score(self, restorer: Restorer, team: Team) -> dict[str, dict[str, float]]:
+        """The means of every folder; all processes come to the same gatherings."""
         found = {}
         for name, pairs in self.pairs.items():
             if name not in self._inputs:
                 self._inputs[name] = self._means(_first_view, pairs, team)
-            means, inputs = self._means(restorer, pairs, team), self._inputs[name]
-            found[name] = means
+            found[name] = self._means(restorer, pairs, team)
+        return found
+
+    def _tell(
+        self, restorer: Restorer, scores: dict[str, dict[str, float]], step: int, log: RunLog
+    ) -> None:
+        for name, means in scores.items():
+            inputs, pairs = self._inputs[name], self.pairs[name]
             said = {f"input_{metric}": value for metric, value in inputs.items()}
             log.write("validation", step, {"folder": name, **means, **said})
             log.say(
@@ -117,7 +164,6 @@ class Validation:
                 views, target = load_pair(pair)
                 strip = torch.cat([_first_view(views), restorer(views), target], dim=3)
                 log.show(f"{name}/{pair.id}", step, strip[0])
-        return found
 
     def _means(self, restore: Restore, pairs: tuple[Pair, ...], team: Team) -> dict[str, float]:
         """Mean scores of all pairs, of which each process computes its share.

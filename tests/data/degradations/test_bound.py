@@ -68,3 +68,20 @@ def test_wrong_options_are_named(name: str, options: dict[str, Any], words: str)
 def test_options_are_a_degradation_s() -> None:
     with pytest.raises(RecipeError, match="options: are a degradation's"):
         SourceRecipe(path=Path("x"), options={"sigma": (0.1, 0.2)})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("downscale", {"quality": 85.0}, "quality: downscale wants the lowest and the highest"),
+        ("gaussian-noise", {"quality": 85.0}, "quality: gaussian-noise wants the lowest and the"),
+        ("gaussian-noise", {"jpeg": (0.2, 0.8)}, "jpeg: gaussian-noise wants one number"),
+        ("camera-noise", {"white": 5.0}, "white"),
+        ("camera-noise", {"quantize": -3.0}, "quantize"),
+    ],
+)
+def test_options_that_any_degradation_takes_are_checked_too(
+    name: str, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        bound(name, options)

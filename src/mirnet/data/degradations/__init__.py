@@ -73,11 +73,12 @@ def bound(name: str, options: Options) -> Degradation:
     known = [key for key in own if own[key].kind is inspect.Parameter.KEYWORD_ONLY]
     after = {key: value for key, value in options.items() if key in STORED and key not in known}
     given = {key: value for key, value in options.items() if key not in after}
-    for key, value in given.items():
+    for key in given:
         if key not in known:
             listed = ", ".join(dict.fromkeys([*known, *STORED]))
             raise DataError(f"{key}: {name} has no such option; it has {listed}")
-        is_span = isinstance(own[key].default, tuple)
+    for key, value in options.items():
+        is_span = isinstance(own[key].default if key in own else STORED[key], tuple)
         if is_span != isinstance(value, tuple) or (isinstance(value, tuple) and len(value) != 2):
             wanted = "the lowest and the highest value" if is_span else "one number"
             raise DataError(f"{key}: {name} wants {wanted}, got {value!r}")

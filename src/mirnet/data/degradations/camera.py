@@ -83,6 +83,11 @@ def camera_noise(
         DataError: ``clean`` is no float32 ``(H, W, 3)`` picture, or a range is empty.
     """
     require_picture(clean)
+    for name, chance in (
+        ("white", white), ("banding", banding), ("blotches", blotches),
+        ("denoise", denoise), ("sharpen", sharpen), ("quantize", quantize),
+    ):  # fmt: skip
+        require_span(name, (chance, chance), least=0, most=1)
     height, width = clean.shape[:2]
     camera = _Camera.draw(rng, shot_noise, read_noise, exposure, tone_exponent)
     margins = ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0))

@@ -38,7 +38,10 @@ def scan(folder: Path, split: Split) -> tuple[Pair, ...]:
         pairs = match_folders((kept / "inputL", kept / "inputR"), kept / "target", needed_by=NEEDS)
     else:
         pairs = _published(root, split)
-    return _grouped(pairs, root) if split == "test" else pairs
+    if split != "test":
+        return pairs
+    places = (root, root / split, *(() if kept is None else (kept,)))
+    return _grouped(pairs, next(filter(_has_labels, places), root))
 
 
 def _published(root: Path, split: Split) -> tuple[Pair, ...]:
@@ -73,6 +76,10 @@ def _published(root: Path, split: Split) -> tuple[Pair, ...]:
 def _number(name: str) -> int:
     found = NUMBER.search(name)
     return int(found.group()) if found else 0
+
+
+def _has_labels(folder: Path) -> bool:
+    return (folder / f"{GROUPS[0]}_labels.npy").is_file()
 
 
 def _grouped(pairs: tuple[Pair, ...], root: Path) -> tuple[Pair, ...]:

@@ -32,6 +32,10 @@ def scan(folder: Path, split: Split) -> tuple[Pair, ...]:
     names = root / f"{split}.txt"
     if names.is_file():
         return _listed(pairs, names)
+    others = root / ("test.txt" if split == "train" else "train.txt")
+    if others.is_file():  # the rest, so that no picture is in both
+        named = {pair.id for pair in _listed(pairs, others)}
+        return tuple(pair for pair in pairs if pair.id not in named)
     if root != folder:
         return pairs
     return tuple(pair for pair in pairs if (_number(pair) <= LAST_TRAINED) == (split == "train"))
