@@ -30,7 +30,8 @@ from mirnet.data.picture import FilePicture
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.devices import choose_device
-from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.models.network import Network
+from mirnet.models.networks import build
 from mirnet.training.budget import memory_model
 from mirnet.training.engine import compiled, make_fabric
 from mirnet.training.objective import objective
@@ -134,22 +135,22 @@ def speed(recipe: Recipe, device: torch.device, steps: int) -> dict[str, float]:
     }
 
 
-def network_of(recipe: Recipe, device: torch.device) -> tuple[MIRNetV2, torch.optim.Optimizer]:
+def network_of(recipe: Recipe, device: torch.device) -> tuple[Network, torch.optim.Optimizer]:
     """As a run makes it."""
     torch.manual_seed(0)
-    network = MIRNetV2(recipe.model.config()).to(device)
+    network = build(recipe.model.config()).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network, torch.optim.Adam(network.parameters(), lr=1e-4)
 
 
-def plain_of(recipe: Recipe, device: torch.device) -> tuple[MIRNetV2, torch.optim.Optimizer]:
+def plain_of(recipe: Recipe, device: torch.device) -> tuple[Network, torch.optim.Optimizer]:
     """As a script would make it."""
     torch.manual_seed(0)
-    network = MIRNetV2(recipe.model.config()).to(device)
+    network = build(recipe.model.config()).to(device)
     return network, torch.optim.Adam(network.parameters(), lr=1e-4)
 
 
-def plain_step(network: MIRNetV2, adam: torch.optim.Optimizer, batch: Any, recipe: Recipe) -> None:
+def plain_step(network: Network, adam: torch.optim.Optimizer, batch: Any, recipe: Recipe) -> None:
     device = next(network.parameters()).device
     views, target = (part.to(device) for part in batch)
     loss = objective(recipe.optim, network(views), target)
