@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mirnet.data.unpacking import SUFFIXES, unpack
@@ -207,6 +207,8 @@ def test_what_is_no_archive_is_named(make: Callable[[Path], object], tmp_path: P
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(names=st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=3))
+@example(names=["\x00"])
+@example(names=["../a\x00b"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_no_name_escapes(names: list[str], tmp_path: Path) -> None:
     root = tmp_path / "root"
@@ -215,7 +217,9 @@ def test_no_name_escapes(names: list[str], tmp_path: Path) -> None:
     try:
         with zipfile.ZipFile(root / "data.zip", "w") as zipped:
             for name in names:
-                zipped.writestr(name, b"x")
+                entry = zipfile.ZipInfo()
+                entry.filename = name  # as it is: ZipInfo cuts a name at its first NUL
+                zipped.writestr(entry, b"x")
     except (ValueError, UnicodeError):
         return
     with suppress(DataError):

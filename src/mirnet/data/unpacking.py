@@ -91,7 +91,7 @@ def _opened(archive: Path) -> Iterator[list[_Member]]:
             yield [
                 _zip_member(archive, zipped, info)
                 for info in zipped.infolist()
-                if not info.is_dir()
+                if not info.filename.endswith("/")  # is_dir() fails on an empty name
             ]
     elif name.endswith(SUFFIXES):
         with tarfile.open(archive) as tarred:
