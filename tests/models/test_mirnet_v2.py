@@ -124,4 +124,4 @@ def test_the_softmax_over_positions_is_taken_in_float32() -> None:
     torch.nn.init.zeros_(context.mask.weight)
     features = torch.ones(1, 8, height, width).bfloat16()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert (context.context(features).double() - 1).abs().max() < 0.001
+        assert (context.attend(features).vector().double() - 1).abs().max() < 0.001

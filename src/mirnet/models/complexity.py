@@ -60,15 +60,17 @@ def measure(network: nn.Module, *inputs: object) -> Complexity:
     beside: list[int] = []
 
     def count_beside(module: nn.Module, inputs: tuple[Any, ...], _: Tensor) -> None:
-        features = inputs[0] if isinstance(module, ContextModule) else inputs[0][0]
-        softmax = 2 * features[:, 0].numel() if isinstance(module, ContextModule) else 0
+        features = inputs[0][0] if isinstance(module, SelectiveKernelFusion) else inputs[0]
+        softmax = 0 if isinstance(module, SelectiveKernelFusion) else 2 * features[:, 0].numel()
         beside.append(features.numel() + softmax)
 
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
     convolutions = [module for module in network.modules() if isinstance(module, kinds)]
     handles = [module.register_forward_hook(count) for module in convolutions]
     handles += [
-        module.register_forward_hook(count_beside)
+        (module.mask if isinstance(module, ContextModule) else module).register_forward_hook(
+            count_beside
+        )
         for module in network.modules()
         if isinstance(module, ContextModule | SelectiveKernelFusion)
     ]

@@ -106,6 +106,15 @@ class MIRNetV2Config(NetworkConfig):
         last = column == self.columns - 1
         return self.streams > 1 and (self.final_fusion if last else self.intermediate_fusion)
 
+    def pools_after(self, column: int) -> bool:
+        """Whether that fusion hangs on the means of the streams over the whole picture."""
+        return self.fusion == "skff" and self.fuses_after(column)
+
+    def streams_in(self, column: int) -> int:
+        """How many streams, from full resolution down, have a residual block in this column."""
+        last = column == self.columns - 1
+        return 1 if last and not self.fuses_after(column) else self.streams
+
     def _check_widths(self) -> None:
         factor = self.width_factor
         is_number = isinstance(factor, int | float) and not isinstance(factor, bool)

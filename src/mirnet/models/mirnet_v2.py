@@ -28,7 +28,10 @@ class MIRNetV2(Network):
         """Restore a batch of images. Raises ValueError for a shape that the network can't take."""
         self.check(image)
         shallow = self.conv_in(image)
-        deep = self.groups(shallow)
+        return self.join(self.groups(shallow), shallow, image)
+
+    def join(self, deep: Tensor, shallow: Tensor, image: Tensor) -> Tensor:
+        """The output from that of the groups, of the first convolution, and the input."""
         if not self.config.skip_connections:
             return self.to_image(deep)
         if self.config.residual == "features":

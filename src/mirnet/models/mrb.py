@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.rcb import make_block
 from mirnet.models.resampling import Downsample, Upsample
-from mirnet.models.skff import make_fusion
+from mirnet.models.skff import make_fusion, pool
 
 
 class MultiScaleResidualBlock(nn.Module):
@@ -40,26 +40,48 @@ class MultiScaleResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Enrich the features of the full-resolution stream."""
-        streams = [features, *(down(features) for down in self.down)]
+        streams = self.split(features)
         for column in range(self.config.columns):
-            self._column(streams, column)
-        enriched: Tensor = self.conv_out(streams[0])
-        return enriched + features if self.config.skip_connections else enriched
+            del streams[self.config.streams_in(column) :]
+            for i, stream in enumerate(streams):  # in place, so that old features are freed at once
+                streams[i] = self.rcb[i](stream)
+            means = [pool(stream) for stream in streams] if self.config.pools_after(column) else None
+            streams = self.fuse(streams, means, column)
+        return self.join(streams[0], features)
 
-    def _column(self, streams: list[Tensor], column: int) -> None:
-        """One residual block on each stream, then fusion from the coarsest to the finest.
+    def split(self, features: Tensor) -> list[Tensor]:
+        """The streams that the block begins with, from full resolution down."""
+        return [features, *(down(features) for down in self.down)]
 
-        The list is changed in place, so that a stream's old features are freed at once.
+    def fuse(
+        self, streams: list[Tensor], means: list[Tensor] | None, column: int
+    ) -> list[Tensor]:
+        """What the streams are after this column, from the outputs of its residual blocks.
+
+        Args:
+            streams: one tensor a stream; they may be any part of the picture.
+            means: each stream's mean over the whole picture, ``(N, C, 1, 1)``, where
+                ``config.pools_after(column)``. The means of what is fused follow from them.
+            column: which, counted from 0.
         """
-        fuses = self.config.fuses_after(column)
-        if column == self.config.columns - 1 and not fuses:
-            del streams[1:]
-        for i, stream in enumerate(streams):
-            streams[i] = self.rcb[i](stream)
-        if fuses:
-            for i in reversed(range(len(streams) - 1)):
-                lower = self.up[column][i](streams[i + 1])  # type: ignore[index]
-                streams[i] = self.fusion[i]([streams[i], lower])
+        if not self.config.fuses_after(column):
+            return streams
+        fused = [streams[-1]]
+        mean = means[-1] if means else None
+        for i in reversed(range(len(streams) - 1)):
+            up, fusion = self.up[column][i], self.fusion[i]  # type: ignore[index]
+            weights = None
+            if means and mean is not None:
+                pooled = [means[i], up.mean(mean)]
+                weights = fusion.weights(pooled)
+                mean = fusion.blend(pooled, weights)
+            fused.insert(0, fusion([streams[i], up(fused[0])], weights))
+        return fused
+
+    def join(self, enriched: Tensor, features: Tensor) -> Tensor:
+        """The block's output from its full-resolution stream and its input."""
+        result: Tensor = self.conv_out(enriched)
+        return result + features if self.config.skip_connections else result
 
 
 def _steps_down(widths: tuple[int, ...]) -> nn.Sequential:

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mirnet.models.config import Block
 from mirnet.models.skff import NEGATIVE_SLOPE
+
+
+@dataclass(slots=True)
+class Attention:
+    """A softmax-weighted sum over positions, as far as it was added up.
+
+    It can be made of parts: a sum over a picture is the merged sums over the tiles it is cut into.
+
+    Attributes:
+        peak: the largest score so far, ``(N, 1, 1)``; the weights are relative to it.
+        weight: the sum of the weights, ``(N, 1, 1)``.
+        total: the weighted sum of the features, ``(N, C, 1)``.
+    """
+
+    peak: Tensor
+    weight: Tensor
+    total: Tensor
+
+    def merged(self, other: Attention) -> Attention:
+        """The sum over the positions of both."""
+        peak = torch.maximum(self.peak, other.peak)
+        mine, theirs = torch.exp(self.peak - peak), torch.exp(other.peak - peak)
+        return Attention(
+            peak,
+            self.weight * mine + other.weight * theirs,
+            self.total * mine + other.total * theirs,
+        )
+
+    def vector(self) -> Tensor:
+        """The weighted mean, ``(N, C, 1, 1)``."""
+        return (self.total / self.weight).unsqueeze(3)
 
 
 class ContextModule(nn.Module):
@@ -34,66 +66,73 @@ class ContextModule(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Add the transformed global context."""
-        result: Tensor = features + self.transform(self.context(features))
-        return result
+        return features + self.shift(self.attend(features))
 
-    def context(self, features: Tensor) -> Tensor:
-        """The softmax-weighted sum over all positions, ``(N, C, 1, 1)``.
+    def attend(self, features: Tensor) -> Attention:
+        """The softmax-weighted sum over the positions of these features.
 
         The softmax and the sum stay in float32: at 12 megapixels a weight is about 1e-7, which
         half precision can't add up.
         """
-        logits = self.mask(features).flatten(2)
+        scores = self.mask(features).flatten(2)
         with _full_precision(features.device):
-            weights = torch.softmax(logits.float(), dim=2)
+            scores = scores.float()
+            peak = scores.detach().amax(2, keepdim=True)
+            weights = torch.exp(scores - peak)
             total = torch.bmm(features.flatten(2).float(), weights.transpose(1, 2))
-        return total.unsqueeze(3).to(features.dtype)
+            return Attention(peak, weights.sum(2, keepdim=True), total)
 
-
-class ResidualContextBlock(nn.Module):
-    """RCB, Eq. (2): two grouped 3×3 convolutions, the context module, and the block's input.
-
-    ``(N, C, H, W)`` → the same shape.
-    """
-
-    def __init__(
-        self, channels: int, groups: int = 2, *, transform: bool = True, skip: bool = True
-    ) -> None:
-        """Make the convolutions with ``groups`` groups; ``skip`` adds the input at the end."""
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=groups, bias=False)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=groups, bias=False)
-        self.context = ContextModule(channels, transform=transform)
-        self.activation = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
-        self.skip = skip
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Refine the features of one stream."""
-        refined = self.conv2(self.activation(self.conv1(features)))
-        refined = self.activation(self.context(refined))
-        result: Tensor = refined + features if self.skip else refined
-        return result
+    def shift(self, attention: Attention) -> Tensor:
+        """What is added to every position, ``(N, C, 1, 1)``."""
+        shift: Tensor = self.transform(attention.vector().to(self.mask.weight.dtype))
+        return shift
 
 
 class ResidualBlock(nn.Module):
     """EDSR's residual block, the baseline of Table 8: two 3×3 convolutions and the input.
 
-    ``(N, C, H, W)`` → the same shape.
+    ``(N, C, H, W)`` → the same shape. Its parts stand by themselves, so that a picture can be
+    brought through in pieces: what is local, what the whole picture says, and what each position
+    makes of both.
     """
+
+    context: ContextModule | None
 
     def __init__(self, channels: int, groups: int = 2, *, skip: bool = True) -> None:
         """Make the convolutions with ``groups`` groups; ``skip`` adds the input at the end."""
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, groups=groups, bias=False)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=groups, bias=False)
+        self.context = None
         self.activation = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True)
         self.skip = skip
 
     def forward(self, features: Tensor) -> Tensor:
         """Refine the features of one stream."""
-        refined = self.conv2(self.activation(self.conv1(features)))
-        result: Tensor = refined + features if self.skip else refined
-        return result
+        refined = self.local(features)
+        shift = self.context.shift(self.context.attend(refined)) if self.context else None
+        response = self.respond(refined, shift)
+        return response + features if self.skip else response
+
+    def local(self, features: Tensor) -> Tensor:
+        """What hangs on the two positions around each: the convolutions."""
+        refined: Tensor = self.conv2(self.activation(self.conv1(features)))
+        return refined
+
+    def respond(self, refined: Tensor, shift: Tensor | None) -> Tensor:
+        """What each position makes of its refined features and of the whole picture's shift."""
+        return refined if shift is None else self.activation(refined + shift)
+
+
+class ResidualContextBlock(ResidualBlock):
+    """RCB, Eq. (2): two grouped 3×3 convolutions, the context module, and the block's input."""
+
+    def __init__(
+        self, channels: int, groups: int = 2, *, transform: bool = True, skip: bool = True
+    ) -> None:
+        """Make the convolutions with ``groups`` groups; ``skip`` adds the input at the end."""
+        super().__init__(channels, groups, skip=skip)
+        self.context = ContextModule(channels, transform=transform)
 
 
 def _full_precision(device: torch.device) -> AbstractContextManager[object]:
@@ -103,7 +142,7 @@ def _full_precision(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def make_block(kind: Block, channels: int, groups: int, *, skip: bool) -> nn.Module:
+def make_block(kind: Block, channels: int, groups: int, *, skip: bool) -> ResidualBlock:
     """The residual block that the config asks for."""
     if kind == "resblock":
         return ResidualBlock(channels, groups, skip=skip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -35,3 +36,10 @@ class Upsample(nn.Module):
         """Narrow first, so that the interpolation touches fewer channels."""
         result: Tensor = self.interpolate(self.conv(features))
         return result
+
+    def mean(self, pooled: Tensor) -> Tensor:
+        """The mean of the output from that of the input, ``(N, in_channels, 1, 1)``.
+
+        Both steps are linear, and bilinear ×2 without aligned corners keeps the mean.
+        """
+        return F.conv2d(pooled, self.conv.weight)

@@ -25,5 +25,9 @@ class RecursiveResidualGroup(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Enrich the features and add the group's input."""
-        enriched: Tensor = self.conv(self.blocks(features))
-        return enriched + features if self.skip else enriched
+        return self.join(self.blocks(features), features)
+
+    def join(self, enriched: Tensor, features: Tensor) -> Tensor:
+        """The group's output from that of its blocks and its input."""
+        result: Tensor = self.conv(enriched)
+        return result + features if self.skip else result

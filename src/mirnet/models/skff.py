@@ -30,12 +30,17 @@ class SelectiveKernelFusion(nn.Module):
             nn.Conv2d(squeezed, channels, 1, bias=False) for _ in range(streams)
         )
 
-    def forward(self, streams: Sequence[Tensor]) -> Tensor:
-        """Weigh and add the streams."""
-        weights = self.weights([pool(stream) for stream in streams])
+    def forward(self, streams: Sequence[Tensor], weights: Tensor | None = None) -> Tensor:
+        """Weigh and add the streams, by weights from the streams themselves unless told."""
+        if weights is None:
+            weights = self.weights([pool(stream) for stream in streams])
+        return self.blend(streams, weights)
+
+    def blend(self, streams: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """The weighted sum; of the streams' means, it is the mean of the result."""
         fused = weights[0] * streams[0]
         for weight, stream in zip(weights[1:], streams[1:], strict=True):
-            fused = torch.addcmul(fused, weight, stream)
+            fused = fused.addcmul_(weight, stream)
         return fused
 
     def weights(self, pooled: Sequence[Tensor]) -> Tensor:
@@ -54,7 +59,7 @@ class SelectiveKernelFusion(nn.Module):
 class SumFusion(nn.Module):
     """Joins streams by adding them up (Table 9's "Sum"); it has no parameters."""
 
-    def forward(self, streams: Sequence[Tensor]) -> Tensor:
+    def forward(self, streams: Sequence[Tensor], weights: None = None) -> Tensor:
         """Add the streams, all ``(N, C, H, W)``."""
         return torch.stack(list(streams)).sum(0)
 
@@ -67,7 +72,7 @@ class ConcatFusion(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(streams * channels, channels, 1, bias=False)
 
-    def forward(self, streams: Sequence[Tensor]) -> Tensor:
+    def forward(self, streams: Sequence[Tensor], weights: None = None) -> Tensor:
         """Concatenate and mix the streams, all ``(N, C, H, W)``."""
         result: Tensor = self.conv(torch.cat(list(streams), dim=1))
         return result
