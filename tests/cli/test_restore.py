@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference import fit
 from mirnet.inference.ledger import NAME
 from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
-from tests.conftest import random_pixels
+from tests.conftest import TINY, random_pixels
 
 MakePhoto = Callable[..., Path]
 
@@ -341,3 +343,33 @@ def test_convert_names_what_can_t_be_written(
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert error.startswith("mirnet: ")
+
+
+def test_a_photo_that_will_not_fit_in_one_piece_goes_in_tiles_and_says_so(
+    make_photo: MakePhoto,
+    tiny_weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo = make_photo(shape=(370, 390, 3))
+    assert restore(photo, "-o", tmp_path / "whole", "--weights", tiny_weights) == 0
+    assert "goes" not in capsys.readouterr().err
+    monkeypatch.setattr(fit, "resident_memory", lambda device: 0)
+    least = min(way.memory for way in fit.fits(TINY, 370, 390, device=torch.device("cpu")))
+    arguments = (photo, "--weights", tiny_weights, "-o", tmp_path / "tiles", "--memory")
+    assert restore(*arguments, least) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{photo}: 390×370 goes in tiles of 64×32 with the same result" in told
+    whole, tiles = (read_photo(tmp_path / each / photo.name).pixels for each in ("whole", "tiles"))
+    assert np.abs(whole.astype(int) - tiles).max() <= 1
+    assert restore(*arguments, least - 1, "--overwrite") == 1
+    assert "needs at least" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["0", "much", "-1GiB"])
+def test_a_memory_that_is_no_size_is_refused(
+    size: str, make_photo: MakePhoto, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert restore(make_photo(), f"--memory={size}") == 1
+    assert "--memory: must be a size such as 2GiB" in capsys.readouterr().err

@@ -21,9 +21,10 @@ from mirnet.errors import (
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
-from mirnet.inference import memory
+from mirnet.inference import fit
 from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.restorer import Restorer
+from mirnet.inference.running import Runner
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY, random_pixels
@@ -254,7 +255,7 @@ def test_what_can_t_be_written_is_refused_before_any_work(
     restorer: Restorer, make_photo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_photo(dtype=np.uint16)
-    monkeypatch.setattr(restorer, "_run", lambda images: pytest.fail("work was done"))
+    monkeypatch.setattr(Runner, "__call__", lambda *_, **__: pytest.fail("work was done"))
     with pytest.raises(PhotoError, match=r"can't hold 16-bit"):
         restorer.restore_file(source, source.with_suffix(".jpg"))
     with pytest.raises(PhotoError, match="does not exist"):
@@ -265,11 +266,11 @@ def test_a_photo_that_will_not_fit_is_refused_before_it_is_decoded(
     restorer: Restorer, make_photo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_photo()
-    monkeypatch.setattr(memory, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(fit, "available_memory", lambda device: 1000)
     monkeypatch.setattr(
         "mirnet.inference.restorer.read_photo", lambda path: pytest.fail("was decoded")
     )
-    with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 14×9 needs about"):
+    with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 14×9 needs at least"):
         restorer.restore_file(source, source.with_suffix(".tif"))
 
 
@@ -362,9 +363,8 @@ def test_a_restorer_can_be_pickled_and_called_from_threads(restorer: Restorer) -
 def test_in_half_precision_the_output_has_the_levels_of_float32(residual: Any) -> None:
     config = MIRNetV2Config(width=8, groups=(1,), blocks=1, residual=residual)
     torch.manual_seed(0)
-    restorer = Restorer(MIRNetV2(config), device="cpu", precision="bfloat16")
-    with torch.inference_mode():
-        output = restorer._run(torch.rand(1, 3, 16, 16))
+    runner = Runner(MIRNetV2(config), torch.device("cpu"), torch.bfloat16, None)
+    output = runner(torch.rand(1, 3, 16, 16), where="image")
     assert output.dtype == torch.float32
     assert (output != output.bfloat16().float()).float().mean() > 0.9
 
@@ -377,12 +377,13 @@ def test_the_second_try_in_float32_is_refused_if_it_will_not_fit(
     )
     asked: list[torch.dtype] = []
 
-    def require(*_: Any, dtype: torch.dtype, where: str, **__: Any) -> None:
+    def choose(*_: Any, dtype: torch.dtype, where: str, **__: Any) -> list[fit.Fit]:
         asked.append(dtype)
         if dtype == torch.float32:
             raise InsufficientMemoryError(where)
+        return [fit.Fit("nowhere", None, 1)]
 
-    monkeypatch.setattr("mirnet.inference.restorer.require_memory", require)
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", choose)
     with pytest.raises(InsufficientMemoryError, match="second try in float32"):
         restorer(np.full((4, 4, 3), 0.5, np.float32))
     assert asked == [torch.bfloat16, torch.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ def restore(
     allow_damaged: bool = False,
     device: Device = "auto",
     precision: Precision = "auto",
+    memory: str | None = None,
 ) -> int:
     """Restore photos: PNG, JPEG, TIFF, WebP and AVIF, 8 or 16 bit, metadata kept.
 
@@ -66,10 +68,15 @@ def restore(
         Where to compute; auto takes a GPU if there is one.
     precision
         Arithmetic of the network; auto is the fastest that is safe.
+    memory
+        The most that this process may take on the device, such as 2GiB; what is free, unless told.
+        A photo that will not fit in one piece goes in tiles, its features in memory or in a
+        scratch file (in TMPDIR); the result is the same.
     """
     from mirnet.inference.batch import run
     from mirnet.inference.planning import plan
     from mirnet.tasks.weights import weights_for
+    from mirnet.units import parse_bytes
 
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
@@ -77,16 +84,18 @@ def restore(
         raise MirnetError(f"--strength: must be from 0 to 1, got {strength:g}")
     if quality is not None and not 1 <= quality <= 100:
         raise MirnetError(f"--quality: must be from 1 to 100, got {quality}")
+    limit = parse_bytes(memory, name="--memory") if memory is not None else None
     chosen = weights_for(task, weights)
 
     def load() -> RestoreFile:
-        restorer = _restorer(chosen, task, device, precision)
+        restorer = _restorer(chosen, task, device, precision, limit)
         return partial(
             restorer.restore_file,
             strength=strength,
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
+            progress=bar.step,
         )
 
     planned = plan(paths, output, suffix=None if format == "keep" else f".{format}")
@@ -97,7 +106,7 @@ def restore(
 
 
 def _restorer(
-    weights: str, task: TaskName | None, device: Device, precision: Precision
+    weights: str, task: TaskName | None, device: Device, precision: Precision, memory: int | None
 ) -> Restorer:
     """The restorer, after a look at what its weights are for."""
     from mirnet.inference.restorer import Restorer
@@ -110,28 +119,47 @@ def _restorer(
             "dual-pixel photo, which can't be read from files yet; give other --weights"
         )
     print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
-    return Restorer(checkpoint.build(), device=device, precision=precision)
+    return Restorer(checkpoint.build(), device=device, precision=precision, memory=memory)
 
 
-class _Bar:
-    """A progress bar on stderr that appears with the first photo."""
+class _Bar(logging.Handler):
+    """A progress bar on stderr that appears with the first photo; what is logged goes above it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._done = 0
 
     def __enter__(self) -> _Bar:
         from mirnet.progress import columns
 
         self._progress = columns()
         self._bar = self._progress.add_task("restoring", total=None)
+        self._logger = logging.getLogger("mirnet")
+        self._logger.addHandler(self)
+        self._logger.setLevel(min(self._logger.level or logging.INFO, logging.INFO))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
         if self._progress.live.is_started:
             self._progress.stop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(
+            record.getMessage(), markup=False, highlight=False, soft_wrap=True
+        )
 
     def show(self, done: int, total: int, source: Path) -> None:
         """Say how far it is, and what comes next."""
         self._progress.start()
+        self._done = done
         name = "done" if done == total else source.name
         self._progress.update(self._bar, completed=done, total=total, description=name)
+
+    def step(self, done: int, total: int) -> None:
+        """Say how far it is with a photo that goes in tiles."""
+        self._progress.update(self._bar, completed=self._done + done / total)
 
 
 def _summary(outcome: Outcome, planned: Plan) -> str:

@@ -13,7 +13,6 @@ import psutil
 import torch
 from torch.overrides import TorchFunctionMode
 
-from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.padding import padded_size
 from mirnet.models.network_config import NetworkConfig
 from mirnet.models.networks import build
@@ -55,7 +54,7 @@ def bytes_per_pixel(config: NetworkConfig, dtype: torch.dtype) -> float:
     # Its weights are drawn at random; the caller's random numbers stay as they are.
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         network = build(config).to(dtype).eval()
-        with _LiveBytes() as live:
+        with LiveBytes() as live:
             network(torch.zeros(1, config.in_channels, size, size, dtype=dtype))
     return float(live.peak) / size**2
 
@@ -69,33 +68,18 @@ def available_memory(device: torch.device) -> int:
     return min(int(psutil.virtual_memory().available), _container_memory())
 
 
-def require_memory(
-    config: NetworkConfig,
-    height: int,
-    width: int,
-    *,
-    batch: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    where: str,
-) -> None:
-    """Raise InsufficientMemoryError if such images will not fit, with what to do instead."""
-    needed = estimate_memory(config, height, width, batch=batch, dtype=dtype)
-    free = available_memory(device)
-    if needed > free:
-        share = max(free - RUNTIME, 0) / (needed - RUNTIME)
-        side = int((0.9 * share * height * width) ** 0.5)
-        raise InsufficientMemoryError(
-            f"{where}: {width}×{height} needs about {needed / 2**30:.1f} GiB of memory and "
-            f"{free / 2**30:.1f} GiB are free; cut it into parts of about {side}×{side}, use a "
-            "smaller network, or a machine with more memory"
-        )
+def resident_memory(device: torch.device) -> int:
+    """Bytes on a device that this process holds now."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
 
 
-class _LiveBytes(TorchFunctionMode):
+class LiveBytes(TorchFunctionMode):
     """Counts the bytes of the tensors that are alive, and the most there were."""
 
     def __init__(self) -> None:
+        """Begin with nothing alive."""
         super().__init__()
         self.peak: int = 0
         self._sizes: dict[int, int] = {}

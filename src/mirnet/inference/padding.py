@@ -16,10 +16,14 @@ def pad(image: Tensor, multiple: int) -> Tensor:
 
     By reflection; an axis too short to be reflected is continued by its last row or column.
     """
-    height, width = image.shape[2:]
-    padded_height, padded_width = padded_size(height, width, multiple)
-    image = _pad_axis(image, (0, 0, 0, padded_height - height), height)
-    return _pad_axis(image, (0, padded_width - width, 0, 0), width)
+    return pad_to(image, *padded_size(image.shape[2], image.shape[3], multiple))
+
+
+def pad_to(image: Tensor, height: int, width: int) -> Tensor:
+    """Pad ``(N, C, H, W)`` at the bottom and the right to this size, in the same way."""
+    rows, columns = image.shape[2:]
+    image = _pad_axis(image, (0, 0, 0, height - rows), rows)
+    return _pad_axis(image, (0, width - columns, 0, 0), columns)
 
 
 def crop(image: Tensor, height: int, width: int) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,14 +15,14 @@ from torch import Tensor
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import Device, OutputDepth, Precision
-from mirnet.errors import NonFiniteError, PhotoError
+from mirnet.errors import PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.devices import choose_device, choose_dtype
-from mirnet.inference.memory import require_memory
-from mirnet.inference.padding import crop, pad
 from mirnet.inference.pil import is_pil, through_array
+from mirnet.inference.running import Runner
+from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.models.network import Network
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ AnyArray = NDArray[Any]
 OVERSHOOT = 0.1
 """By how much floats may leave [0, 1] before they are taken for another scale."""
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
-
-logger = logging.getLogger("mirnet")
 
 
 class Restorer:
@@ -53,7 +49,12 @@ class Restorer:
     """
 
     def __init__(
-        self, model: Network, *, device: Device | str = "auto", precision: Precision = "auto"
+        self,
+        model: Network,
+        *,
+        device: Device | str = "auto",
+        precision: Precision = "auto",
+        memory: int | None = None,
     ) -> None:
         """Take over a model.
 
@@ -63,27 +64,47 @@ class Restorer:
                 second GPU.
             precision: of the network's arithmetic; ``auto`` is bfloat16 on a CUDA device that has
                 it, float32 elsewhere. Global reductions and the output stay in float32.
+            memory: bytes that this process may take on the device; what is free, unless told. A
+                picture that will not fit in one piece goes in tiles, with the same result.
 
         Raises:
             DeviceError: there is no such device, or it lacks that arithmetic.
         """
-        self.device = choose_device(device)
-        self.dtype = choose_dtype(precision, self.device)
-        self.model = copy.deepcopy(model).to(self.device, torch.float32).eval()
-        if self.device.type != "mps":
-            # 1.3 times as fast on the CPU; PyTorch's type hints miss this overload.
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if memory is not None and memory < 1:
+            raise ValueError(f"memory: is a number of bytes above 0, got {memory}")
+        chosen = choose_device(device)
+        self._runner = Runner(model, chosen, choose_dtype(precision, chosen), memory)
+
+    @property
+    def model(self) -> Network:
+        """The network, on its device."""
+        return self._runner.network
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._runner.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The arithmetic of the network."""
+        return self._runner.dtype
 
     @classmethod
     def from_pretrained(
-        cls, name_or_path: str | Path, *, device: Device = "auto", precision: Precision = "auto"
+        cls,
+        name_or_path: str | Path,
+        *,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        memory: int | None = None,
     ) -> Self:
         """The restorer of a task's default weights, of named weights, or of a weights file.
 
         Raises CheckpointError for an unknown name or a file that can't be used.
         """
         model = load_checkpoint(resolve(name_or_path)).build()
-        return cls(model, device=device, precision=precision)
+        return cls(model, device=device, precision=precision, memory=memory)
 
     @overload
     def __call__(self, image: AnyArray, *, strength: float = 1.0) -> AnyArray: ...
@@ -106,7 +127,7 @@ class Restorer:
         Raises:
             TypeError: the image is none of these kinds.
             ValueError: shape, type, range or strength is not one of these.
-            InsufficientMemoryError: the image will not fit; nothing was started.
+            InsufficientMemoryError: the image will not fit, not even in tiles; nothing was started.
             NonFiniteError: the output is not finite even in float32.
         """
         _check_strength(strength)
@@ -123,13 +144,23 @@ class Restorer:
         return self._restore_pixels(pixels, strength, image.dtype).reshape(image.shape)
 
     def restore_photo(
-        self, photo: Photo, *, strength: float = 1.0, depth: OutputDepth = "keep"
+        self,
+        photo: Photo,
+        *,
+        strength: float = 1.0,
+        depth: OutputDepth = "keep",
+        where: str = "photo",
+        progress: Progress = ignore_progress,
     ) -> Photo:
-        """Restore a photo; its alpha and metadata are kept, and its depth unless told."""
+        """Restore a photo; its alpha and metadata are kept, and its depth unless told.
+
+        ``where`` is what messages begin with; ``progress`` is as in ``restore_file``.
+        """
         _check_strength(strength)
         _check_depth(depth)
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
-        return photo.with_pixels(self._restore_pixels(photo.pixels, strength, dtype))
+        pixels = self._restore_pixels(photo.pixels, strength, dtype, where, progress)
+        return photo.with_pixels(pixels)
 
     def restore_file(
         self,
@@ -140,6 +171,7 @@ class Restorer:
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
+        progress: Progress = ignore_progress,
     ) -> tuple[str, ...]:
         """Restore a photo file into another, with its depth, alpha and metadata.
 
@@ -152,6 +184,7 @@ class Restorer:
             quality: of JPEG, WebP and AVIF, 1–100; 95 unless told, or without loss where the
                 source was.
             allow_damaged: restore what can be decoded of a damaged file.
+            progress: told how many steps are done, of how many, if the photo goes in tiles.
 
         Returns:
             What is doubtful or was left out, a sentence each.
@@ -174,35 +207,21 @@ class Restorer:
         header = read_header(source)
         planned = header if depth == "keep" else replace(header, depth=depth)
         check_writable(planned, target)
-        self.require_memory(header.height, header.width, where=str(source))
+        self._runner.fits(header.height, header.width, where=str(source))
         photo = read_photo(source, allow_damaged=allow_damaged)
-        restored = self.restore_photo(photo, strength=strength, depth=depth)
+        restored = self.restore_photo(
+            photo, strength=strength, depth=depth, where=str(source), progress=progress
+        )
         return photo.notes + write_photo(restored, target, quality=quality)
 
-    def require_memory(
+    def _restore_pixels(
         self,
-        height: int,
-        width: int,
-        *,
-        batch: int = 1,
-        where: str,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        """Raise InsufficientMemoryError, naming ``where``, if such an image will not fit.
-
-        ``dtype`` is the arithmetic, this restorer's own unless told.
-        """
-        require_memory(
-            self.model.config,
-            height,
-            width,
-            batch=batch,
-            dtype=dtype or self.dtype,
-            device=self.device,
-            where=where,
-        )
-
-    def _restore_pixels(self, pixels: AnyArray, strength: float, dtype: np.dtype[Any]) -> AnyArray:
+        pixels: AnyArray,
+        strength: float,
+        dtype: np.dtype[Any],
+        where: str = "image",
+        progress: Progress = ignore_progress,
+    ) -> AnyArray:
         if np.issubdtype(pixels.dtype, np.floating) and pixels.size:
             _check_range(float(pixels.min()), float(pixels.max()))
         if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
@@ -215,49 +234,29 @@ class Restorer:
                 f"(N, {self.model.config.in_channels}, H, W)"
             )
         planes = torch.from_numpy(to_planes(pixels))[None]
-        restored = self._restore_batch(planes, strength)[0].numpy()
+        restored = self._restore_batch(planes, strength, where, progress)[0].numpy()
+        del planes
         return from_planes(restored, channels=pixels.shape[2], dtype=dtype)
 
-    def _restore_batch(self, images: Tensor, strength: float) -> Tensor:
+    def _restore_batch(
+        self,
+        images: Tensor,
+        strength: float,
+        where: str = "image",
+        progress: Progress = ignore_progress,
+    ) -> Tensor:
         if strength < 1 and self.model.config.out_channels > self.model.config.in_channels:
             raise ValueError("strength: this network gives more channels than it could blend with")
         if images.ndim != 4 or not images.is_floating_point() or 0 in images.shape:
             raise ValueError(
                 f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
             )
-        batch, _, height, width = images.shape
         _check_range(*map(float, images.aminmax()))
-        self.require_memory(height, width, batch=batch, where="image")
-        inputs = images.to(self.device, torch.float32).clamp(0, 1)
-        outputs = self._run(inputs).clamp(0, 1)
+        outputs = self._runner(images, where=where, progress=progress).clamp_(0, 1)
         if strength < 1:
-            outputs = torch.lerp(inputs[:, : outputs.shape[1]], outputs, strength)
+            inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
+            outputs = torch.lerp(inputs, outputs, strength)
         return outputs.to(images.device, images.dtype)
-
-    @torch.inference_mode()
-    def _run(self, images: Tensor) -> Tensor:
-        """Pad, run, crop; once more in float32 if the output is not finite."""
-        padded = pad(images, self.model.config.multiple)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            outputs: Tensor = self.model(padded)
-        outputs = crop(outputs, images.shape[2], images.shape[3]).float()
-        if bool(torch.isfinite(outputs).all()):
-            return outputs
-        if self.dtype != torch.float32:
-            logger.warning("the output in %s is not finite; redone in float32", self.dtype)
-            del outputs
-            batch, _, height, width = images.shape
-            self.require_memory(
-                height, width, batch=batch, where="the second try in float32", dtype=torch.float32
-            )
-            with torch.autocast(self.device.type, enabled=False):
-                outputs = crop(self.model(padded), images.shape[2], images.shape[3])
-        if not bool(torch.isfinite(outputs).all()):
-            raise NonFiniteError(
-                "the network's output is not finite even in float32; check the input for NaN and "
-                "the weights with `mirnet weights`"
-            )
-        return outputs
 
 
 def _check_strength(strength: float) -> None:

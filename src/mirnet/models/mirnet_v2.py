@@ -30,10 +30,12 @@ class MIRNetV2(Network):
         shallow = self.conv_in(image)
         return self.join(self.groups(shallow), shallow, image)
 
-    def join(self, deep: Tensor, shallow: Tensor, image: Tensor) -> Tensor:
-        """The output from that of the groups, of the first convolution, and the input."""
+    def join(self, deep: Tensor, shallow: Tensor | None, image: Tensor | None) -> Tensor:
+        """The output from that of the groups, and whichever of the other two is added to it."""
         if not self.config.skip_connections:
             return self.to_image(deep)
         if self.config.residual == "features":
+            assert shallow is not None
             return self.to_image(deep + shallow)
+        assert image is not None
         return self.to_image(deep) + image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -45,7 +46,9 @@ class MultiScaleResidualBlock(nn.Module):
             del streams[self.config.streams_in(column) :]
             for i, stream in enumerate(streams):  # in place, so that old features are freed at once
                 streams[i] = self.rcb[i](stream)
-            means = [pool(stream) for stream in streams] if self.config.pools_after(column) else None
+            means = (
+                [pool(stream) for stream in streams] if self.config.pools_after(column) else None
+            )
             streams = self.fuse(streams, means, column)
         return self.join(streams[0], features)
 
@@ -53,9 +56,7 @@ class MultiScaleResidualBlock(nn.Module):
         """The streams that the block begins with, from full resolution down."""
         return [features, *(down(features) for down in self.down)]
 
-    def fuse(
-        self, streams: list[Tensor], means: list[Tensor] | None, column: int
-    ) -> list[Tensor]:
+    def fuse(self, streams: list[Tensor], means: list[Tensor] | None, column: int) -> list[Tensor]:
         """What the streams are after this column, from the outputs of its residual blocks.
 
         Args:
@@ -69,7 +70,8 @@ class MultiScaleResidualBlock(nn.Module):
         fused = [streams[-1]]
         mean = means[-1] if means else None
         for i in reversed(range(len(streams) - 1)):
-            up, fusion = self.up[column][i], self.fusion[i]  # type: ignore[index]
+            up: Upsample = self.up[column][i]  # type: ignore[index]
+            fusion: Any = self.fusion[i]
             weights = None
             if means and mean is not None:
                 pooled = [means[i], up.mean(mean)]
@@ -78,10 +80,13 @@ class MultiScaleResidualBlock(nn.Module):
             fused.insert(0, fusion([streams[i], up(fused[0])], weights))
         return fused
 
-    def join(self, enriched: Tensor, features: Tensor) -> Tensor:
-        """The block's output from its full-resolution stream and its input."""
+    def join(self, enriched: Tensor, features: Tensor | None) -> Tensor:
+        """The block's output from its full-resolution stream and its input, if that is added."""
         result: Tensor = self.conv_out(enriched)
-        return result + features if self.config.skip_connections else result
+        if not self.config.skip_connections:
+            return result
+        assert features is not None
+        return result + features
 
 
 def _steps_down(widths: tuple[int, ...]) -> nn.Sequential:

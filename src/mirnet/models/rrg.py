@@ -27,7 +27,10 @@ class RecursiveResidualGroup(nn.Module):
         """Enrich the features and add the group's input."""
         return self.join(self.blocks(features), features)
 
-    def join(self, enriched: Tensor, features: Tensor) -> Tensor:
-        """The group's output from that of its blocks and its input."""
+    def join(self, enriched: Tensor, features: Tensor | None) -> Tensor:
+        """The group's output from that of its blocks and its input, if that is added."""
         result: Tensor = self.conv(enriched)
-        return result + features if self.skip else result
+        if not self.skip:
+            return result
+        assert features is not None
+        return result + features

@@ -1,0 +1,177 @@
+"""How a picture goes through the memory there is: in one piece, or in tiles."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+
+from mirnet.errors import InsufficientMemoryError
+from mirnet.inference.memory import (
+    RUNTIME,
+    LiveBytes,
+    available_memory,
+    estimate_memory,
+    resident_memory,
+)
+from mirnet.inference.padding import padded_size
+from mirnet.inference.streaming.canvas import Memory
+from mirnet.inference.streaming.stream import canvas_sizes, stream
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.network_config import NetworkConfig
+from mirnet.models.networks import build
+from mirnet.units import in_bytes
+
+TILES = {
+    "cpu": ((128, 512), (128, 256), (64, 128), (32, 64)),
+    "gpu": ((1024, 1024), (512, 512), (256, 256), (128, 128)),
+}
+"""Heights and widths of tiles, the fastest first."""
+HELD = 2.25
+"""How much an allocator holds for each byte of a tile's features; seen at most, on Linux."""
+PHOTO = 6
+"""Bytes of a photo's own pixels, of 16 bits."""
+Place = Literal["nowhere", "device", "host", "scratch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One way for a picture to go through memory.
+
+    Attributes:
+        rests: where the features of the whole picture rest between two sweeps: nowhere, if it goes
+            in one piece; in the device's memory; in the host's; or in a scratch file.
+        tile: height and width of its tiles; None in one piece.
+        memory: bytes on the device at the peak, beyond the program.
+        host: bytes of the host's memory, if the device has its own.
+        scratch: bytes of the scratch file.
+    """
+
+    rests: Place
+    tile: tuple[int, int] | None
+    memory: int
+    host: int = 0
+    scratch: int = 0
+
+    def __str__(self) -> str:
+        """What is done, in words."""
+        if self.tile is None:
+            return f"in one piece ({in_bytes(self.memory)})"
+        where = {
+            "device": "in memory",
+            "host": f"in {in_bytes(self.host)} of the host's memory",
+            "scratch": f"in a scratch file of {in_bytes(self.scratch)} in {tempfile.gettempdir()}",
+        }[self.rests]
+        return (
+            f"in tiles of {self.tile[1]}×{self.tile[0]} with the same result, features {where}; "
+            f"{in_bytes(self.memory)} of memory"
+        )
+
+
+def fits(
+    config: NetworkConfig,
+    height: int,
+    width: int,
+    *,
+    batch: int = 1,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device,
+) -> Iterator[Fit]:
+    """The ways there are, the fastest first; a batch goes through tiles one image at a time."""
+    yield Fit("nowhere", None, estimate_memory(config, height, width, batch=batch, dtype=dtype))
+    if not isinstance(config, MIRNetV2Config):
+        return
+    on_cpu = device.type == "cpu"
+    values = 4 * batch * (config.in_channels + config.out_channels) + PHOTO
+    images = height * width * values
+    sizes = canvas_sizes(config, *padded_size(height, width, config.multiple)).values()
+    resting = sum(rows * columns * channels for rows, columns, channels in sizes) * dtype.itemsize
+    halo = 3 * config.multiple
+    places: tuple[Place, ...] = ("device", "scratch") if on_cpu else ("device", "host", "scratch")
+    for place in places:
+        for tile in TILES["cpu" if on_cpu else "gpu"]:
+            rows, columns = min(tile[0] + 2 * halo, height), min(tile[1] + 2 * halo, width)
+            working = RUNTIME + round(HELD * rows * columns * tile_bytes_per_pixel(config, dtype))
+            # Of a scratch file, what lies beside a row of tiles is in memory at one time.
+            touched = min(rows + 2 * halo, height) / height * resting
+            memory = working + {"device": resting, "host": 0, "scratch": 0}[place]
+            host = images + {"device": 0, "host": resting, "scratch": round(touched)}[place]
+            yield Fit(
+                place,
+                tile,
+                memory + host if on_cpu else memory,
+                0 if on_cpu else host,
+                resting if place == "scratch" else 0,
+            )
+
+
+def choose_fit(
+    config: NetworkConfig,
+    height: int,
+    width: int,
+    *,
+    batch: int = 1,
+    dtype: torch.dtype,
+    device: torch.device,
+    limit: int | None = None,
+    where: str,
+) -> list[Fit]:
+    """The fastest way that fits, and those to fall back to.
+
+    Args:
+        config: of the network.
+        height: of the picture.
+        width: of the picture.
+        batch: how many such pictures go at once.
+        dtype: the arithmetic.
+        device: where it computes.
+        limit: bytes that this process may take on the device; what is free, unless told.
+        where: what a message begins with.
+
+    Raises:
+        InsufficientMemoryError: there is none; the message says what the least would be.
+    """
+    free, held = available_memory(device), resident_memory(device)
+    room = free if limit is None else min(free, limit - held)
+    on_host = available_memory(torch.device("cpu"))
+    on_disk = shutil.disk_usage(tempfile.gettempdir()).free
+    ways = list(fits(config, height, width, batch=batch, dtype=dtype, device=device))
+    fitting = [
+        way for way in ways if way.memory <= room and way.host <= on_host and way.scratch <= on_disk
+    ]
+    if fitting:
+        return fitting
+    least = min(ways, key=lambda way: way.memory)
+    folder = tempfile.gettempdir()
+    if limit is not None and limit - held <= free:
+        needed, there = least.memory + held, f"{in_bytes(limit)} are allowed"
+    else:
+        needed, there = least.memory, f"{in_bytes(free)} are free"
+    if least.scratch:
+        there += f" and {in_bytes(on_disk)} in {folder}"
+    scratch = f" and {in_bytes(least.scratch)} of scratch space" if least.scratch else ""
+    raise InsufficientMemoryError(
+        f"{where}: {width}×{height} needs at least {in_bytes(needed)} of memory{scratch}; {there}; "
+        "give it more, or take a smaller network or picture"
+    )
+
+
+@lru_cache
+def tile_bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
+    """The peak of a sweep for each pixel it looks at, from a run on a tiny picture."""
+    size = 32
+    cpu = torch.device("cpu")
+    image = torch.zeros(1, config.in_channels, size, size, dtype=dtype)
+    sizes = canvas_sizes(config, size, size).values()
+    resting = sum(rows * columns * channels for rows, columns, channels in sizes) * dtype.itemsize
+    # Its weights are drawn at random; the caller's random numbers stay as they are.
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        network = build(config).to(dtype).eval()
+        with LiveBytes() as live:
+            stream(network, image, tile=(size, size), rest=Memory(dtype, cpu))  # type: ignore[arg-type]
+    return float(live.peak - resting) / size**2

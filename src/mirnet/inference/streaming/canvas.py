@@ -1,0 +1,127 @@
+"""Where the features of a picture rest between two sweeps: in memory, or in a scratch file."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from itertools import accumulate
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mirnet.errors import InsufficientMemoryError
+from mirnet.inference.streaming.tiles import Box
+
+
+class Rest(Protocol):
+    """A place for feature maps."""
+
+    def empty(self, height: int, width: int, channels: int) -> Tensor:
+        """Room for a map, ``(height, width, channels)``."""
+
+    def settle(self) -> None:
+        """Let go of what was read and written lately, as far as the place can."""
+
+
+class Memory:
+    """Feature maps in the memory of a device."""
+
+    def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
+        """In which arithmetic, and where."""
+        self.dtype, self.device = dtype, device
+
+    def empty(self, height: int, width: int, channels: int) -> Tensor:
+        """Room for a map."""
+        return torch.empty(height, width, channels, dtype=self.dtype, device=self.device)
+
+    def settle(self) -> None:
+        """Nothing: it is there to stay."""
+
+
+class Scratch:
+    """Feature maps in a temporary file, of which memory holds just what is worked on.
+
+    The file has no name, so that it goes away with the process, however that ends.
+    """
+
+    def __init__(self, dtype: torch.dtype, folder: Path | None = None) -> None:
+        """In which arithmetic, and in which folder; the system's own for such files unless told."""
+        self.dtype = dtype
+        self.folder = folder or Path(tempfile.gettempdir())
+        self._maps: list[mmap.mmap] = []
+
+    def empty(self, height: int, width: int, channels: int) -> Tensor:
+        """Room for a map. Raises InsufficientMemoryError if the disk is too full."""
+        count = height * width * channels
+        size = count * self.dtype.itemsize
+        try:
+            with tempfile.TemporaryFile(dir=self.folder) as file:
+                # Claimed now: a disk that is full later would kill the process.
+                os.posix_fallocate(file.fileno(), 0, size)
+                mapped = mmap.mmap(file.fileno(), size)
+        except OSError as error:
+            raise InsufficientMemoryError(
+                f"{self.folder}: has no room for {size / 2**30:.1f} GiB of scratch space "
+                f"({error.strerror}); set TMPDIR to a folder on another disk"
+            ) from error
+        self._maps.append(mapped)
+        return torch.frombuffer(mapped, dtype=self.dtype, count=count).view(height, width, channels)
+
+    def settle(self) -> None:
+        """Unmap what was touched: it stays in the file, and counts no longer as ours."""
+        for mapped in self._maps:
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class Canvas:
+    """One feature map of a whole picture, rewritten in place a tile at a time.
+
+    A sweep reads each tile with what lies around it, and writes the tile. At its own place it would
+    destroy what its neighbours have yet to read. So a sweep that goes from the top left writes
+    everything ``step`` positions further up and further left, where nobody reads any more; one that
+    goes from the bottom right writes ``step`` further down and right.
+    """
+
+    def __init__(self, rest: Rest, size: tuple[int, int, int], step: int, ways: list[int]) -> None:
+        """Make room.
+
+        Args:
+            rest: where.
+            size: height, width and channels.
+            step: the largest halo that is read, in positions of this map.
+            ways: the way (-1 for up and left, 1 for down and right) of each sweep that writes it.
+        """
+        self.step = step
+        self.origin = -min(_places(step, ways))
+        self._pixels = rest.empty(*self.room(size, step, ways))
+
+    @staticmethod
+    def room(size: tuple[int, int, int], step: int, ways: list[int]) -> tuple[int, int, int]:
+        """Height, width and channels of what has to be reserved."""
+        places = _places(step, ways)
+        room = max(places) - min(places)
+        return size[0] + room, size[1] + room, size[2]
+
+    def read(self, box: Box) -> Tensor:
+        """A part of the map as it was left by the last sweep that wrote it, ``(1, C, H, W)``."""
+        return self._view(box, self.origin)
+
+    def write(self, box: Box, features: Tensor, way: int) -> None:
+        """Write a part in a sweep that goes this way."""
+        self._view(box, self.origin + way * self.step).copy_(features)
+
+    def turn(self, way: int) -> None:
+        """End a sweep that wrote the map: from here on, what it wrote is read."""
+        self.origin += way * self.step
+
+    def _view(self, box: Box, origin: int) -> Tensor:
+        at = box.moved(origin, origin)
+        return self._pixels[at.top : at.bottom, at.left : at.right].permute(2, 0, 1)[None]
+
+
+def _places(step: int, ways: list[int]) -> list[int]:
+    """Where a map lies at first and after each sweep, seen from where it lies at first."""
+    return list(accumulate((way * step for way in ways), initial=0))

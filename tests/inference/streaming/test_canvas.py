@@ -1,0 +1,73 @@
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirnet.errors import InsufficientMemoryError
+from mirnet.inference.streaming.canvas import Canvas, Memory, Scratch
+from mirnet.inference.streaming.tiles import Box, Cut
+
+REST = Memory(torch.float32, torch.device("cpu"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    tile=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    step=st.integers(1, 5),
+    ways=st.lists(st.sampled_from([-1, 1]), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_a_map_is_rewritten_in_place_though_each_tile_looks_around_itself(
+    size: tuple[int, int], tile: tuple[int, int], step: int, ways: list[int], data: Any
+) -> None:
+    """Each sweep must see what the one before it left, wherever it has written itself already."""
+    height, width = size
+    canvas = Canvas(REST, (height, width, 2), step, ways)
+    cut = Cut(height, width, *tile)
+    expected = torch.zeros(1, 2, height, width)
+    for number, way in enumerate(ways):
+        made = torch.rand(1, 2, height, width)
+        for box in cut.tiles(backwards=way > 0):
+            if number:
+                region = box.grown(data.draw(st.integers(0, step)), height, width)
+                seen = expected[..., region.top : region.bottom, region.left : region.right]
+                assert torch.equal(canvas.read(region), seen)
+            canvas.write(box, made[..., box.top : box.bottom, box.left : box.right], way)
+        canvas.turn(way)
+        expected = made
+    assert torch.equal(canvas.read(Box(0, height, 0, width)), expected)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_tiles_cover_a_picture_once(backwards: bool) -> None:
+    seen = torch.zeros(10, 13)
+    rows = []
+    for box in Cut(10, 13, 4, 5).tiles(backwards=backwards, after_row=lambda: rows.append(1)):
+        seen[box.top : box.bottom, box.left : box.right] += 1
+    assert bool((seen == 1).all())
+    assert len(rows) == 3
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(InsufficientMemoryError, match=r"has no room .*No space left .* TMPDIR"):
+        Scratch(torch.float32, tmp_path).empty(10, 10, 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_settled_is_still_there(tmp_path: Path) -> None:
+    rest = Scratch(torch.bfloat16, tmp_path)
+    room = rest.empty(50, 60, 7)
+    values = torch.rand(50, 60, 7).bfloat16()
+    room.copy_(values)
+    rest.settle()
+    assert torch.equal(room, values)

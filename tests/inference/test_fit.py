@@ -1,0 +1,112 @@
+import shutil
+from typing import Any
+
+import pytest
+import torch
+
+from mirnet.errors import InsufficientMemoryError
+from mirnet.inference import fit
+from mirnet.inference.fit import choose_fit, fits
+from mirnet.inference.memory import estimate_memory
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v1 import MIRNetV1Config
+
+CPU = torch.device("cpu")
+SMALL = MIRNetV2Config.small()
+GIB = 2**30
+
+
+def choose(height: int, width: int, config: Any = SMALL, **kind: Any) -> list[fit.Fit]:
+    options = {"dtype": torch.float32, "device": CPU, "where": "big.png", **kind}
+    return choose_fit(config, height, width, **options)
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What the machine has, to be set."""
+    room = {"cpu": 16 * GIB, "cuda": 8 * GIB, "disk": 100 * GIB, "held": GIB // 4}
+    monkeypatch.setattr(fit, "available_memory", lambda device: room[device.type])
+    monkeypatch.setattr(fit, "resident_memory", lambda device: room["held"])
+
+    class Usage:
+        def __init__(self, _: str) -> None:
+            self.free = room["disk"]
+
+    monkeypatch.setattr(shutil, "disk_usage", Usage)
+    return room
+
+
+def test_what_fits_goes_in_one_piece(free: dict[str, int]) -> None:
+    assert choose(1000, 1000)[0].tile is None
+    free["cpu"] = estimate_memory(SMALL, 1000, 1000) - 1
+    first, *others = choose(1000, 1000)
+    assert first.tile is not None
+    assert all(other.tile for other in others)
+
+
+def test_features_rest_in_memory_if_they_can_and_else_in_a_file(free: dict[str, int]) -> None:
+    assert choose(4000, 3000)[0].tile is None
+    free["cpu"] = 9 * GIB
+    assert choose(4000, 3000)[0].rests == "device"
+    free["cpu"] = 2 * GIB
+    way = choose(4000, 3000)[0]
+    assert (way.rests, way.memory < 2 * GIB, way.scratch > 7 * GIB) == ("scratch", True, True)
+    assert "with the same result" in str(way)
+
+
+def test_twelve_megapixels_of_the_papers_network_take_under_8_gib(free: dict[str, int]) -> None:
+    way = choose(3000, 4000, MIRNetV2Config(), limit=8 * GIB)[0]
+    assert way.memory + free["held"] <= 8 * GIB
+    assert way.rests == "scratch"
+
+
+def test_the_limit_is_the_whole_process_and_never_more_than_is_free(free: dict[str, int]) -> None:
+    needed = estimate_memory(SMALL, 1000, 1000)
+    assert choose(1000, 1000, limit=needed + free["held"])[0].tile is None
+    assert choose(1000, 1000, limit=needed + free["held"] - 1)[0].tile is not None
+    free["cpu"] = needed - 1
+    assert choose(1000, 1000, limit=64 * GIB)[0].tile is not None
+
+
+def test_what_will_not_fit_at_all_is_refused_with_what_would_do(free: dict[str, int]) -> None:
+    with pytest.raises(InsufficientMemoryError, match=r"^big\.png: 4000×3000 needs") as refused:
+        choose(3000, 4000, limit=50 << 20)
+    message = str(refused.value)
+    assert "50 MiB are allowed" in message
+    assert "\n" not in message
+    least = int(message.split("at least ")[1].split(" MiB", maxsplit=1)[0]) + 1
+    assert choose(3000, 4000, limit=least << 20)
+
+
+def test_a_full_disk_leaves_what_needs_none(free: dict[str, int]) -> None:
+    free["disk"] = 0
+    assert all(way.scratch == 0 for way in choose(4000, 3000))
+    free["cpu"] = GIB
+    with pytest.raises(
+        InsufficientMemoryError, match=r"scratch space; 1\.0 GiB are free and 0 MiB"
+    ):
+        choose(4000, 3000)
+
+
+def test_another_network_has_one_way(free: dict[str, int]) -> None:
+    assert len(choose(200, 200, MIRNetV1Config(width=8))) == 1
+    with pytest.raises(InsufficientMemoryError, match=r"^big\.png: 8000×8000 needs at least"):
+        choose(8000, 8000, MIRNetV1Config())
+
+
+def test_beside_a_gpu_features_rest_on_it_then_in_the_hosts_memory(free: dict[str, int]) -> None:
+    gpu = torch.device("cuda")
+    free["cuda"] = 12 * GIB
+    assert choose(3000, 4000, device=gpu)[0].tile is None
+    free["cuda"] = 9 * GIB
+    assert choose(3000, 4000, device=gpu)[0].rests == "device"
+    free["cuda"] = 4 * GIB
+    way = choose(3000, 4000, device=gpu)[0]
+    assert (way.rests, way.host > 7 * GIB) == ("host", True)
+    free["cpu"] = 4 * GIB
+    assert choose(3000, 4000, device=gpu)[0].rests == "scratch"
+
+
+def test_smaller_tiles_take_less(free: dict[str, int]) -> None:
+    ways = [way for way in fits(SMALL, 3000, 4000, device=CPU) if way.rests == "scratch"]
+    assert [way.memory for way in ways] == sorted((way.memory for way in ways), reverse=True)

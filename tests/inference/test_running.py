@@ -1,0 +1,72 @@
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mirnet.inference import fit
+from mirnet.inference.restorer import Restorer
+from mirnet.inference.running import Runner
+from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.conftest import TINY
+
+CPU = torch.device("cpu")
+
+
+class OutOfMemory(MIRNetV2):
+    """Asks for more memory than there is, as PyTorch says it."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[2] > 20:
+            raise RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"
+            )
+        return super().forward(image)
+
+
+def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    torch.manual_seed(0)
+    model = OutOfMemory(TINY)
+    image = torch.rand(2, 3, 30, 41)
+    restored = Runner(model, CPU, torch.float32, None)(image, where="a.png")
+    with torch.no_grad():
+        expected = MIRNetV2.forward(
+            model.eval(), torch.nn.functional.pad(image, (0, 3, 0, 2), "reflect")
+        )
+    assert (restored - expected[..., :30, :41]).abs().max() <= 2e-5
+    assert "a.png: ran out of memory in one piece" in caplog.text
+    assert "goes on in tiles of" in caplog.text
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
+    class Broken(MIRNetV2):
+        def forward(self, image: Tensor) -> Tensor:
+            raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        Runner(Broken(TINY), CPU, torch.float32, None)(torch.rand(1, 3, 8, 8), where="a.png")
+
+
+def test_a_limit_makes_tiles_and_the_same_picture(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mirnet")
+    pixels = np.random.default_rng(0).integers(0, 256, (370, 390, 3), np.uint8)
+    expected = Restorer(tiny_model, device="cpu")(pixels)
+    assert caplog.text == ""
+    monkeypatch.setattr(fit, "resident_memory", lambda _: 1000)
+    least = min(way.memory for way in fit.fits(TINY, 370, 390, device=CPU)) + 1000
+    restorer = Restorer(tiny_model, device="cpu", memory=least)
+    assert np.abs(restorer(pixels).astype(int) - expected).max() <= 1
+    assert "image: 390×370 goes in tiles of" in caplog.text
+    assert "whole: " in caplog.text
+
+
+@pytest.mark.parametrize("memory", [0, -5])
+def test_a_limit_is_above_zero(tiny_model: MIRNetV2, memory: Any) -> None:
+    with pytest.raises(ValueError, match="memory: is a number of bytes above 0"):
+        Restorer(tiny_model, memory=memory)
