@@ -163,3 +163,32 @@ def test_weights_of_another_task_are_refused(
     assert "is for low-light; leave --task out, or give weights" in capsys.readouterr().err
     assert main([*command, "--task", "low-light"]) == 1
     assert "--benchmark sidd: is for denoising, not --task low-light" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--compare", "a.json", "b.json", "--task", "denoising"], "--compare: takes two"),
+        (["--compare", "a.json", "b.json", "-o", "out"], "--compare: takes two"),
+        (["pairs", "--compare", "a.json", "b.json"], "--compare: takes two"),
+        (["--compare", "a.json", "b.json", "--precision", "float32"], "--compare: takes two"),
+        (["MINE", "--pictures", "p", "--task", "denoising"], "--pictures: are there already"),
+        (["MINE", "--pictures", "p", "--device", "cpu"], "--pictures: are there already"),
+    ],
+)
+def test_options_that_would_count_for_nothing_are_refused(
+    arguments: list[str], message: str, mine: Path, capsys: Capture
+) -> None:
+    named = [str(mine) if each == "MINE" else each for each in arguments]
+    assert main(["evaluate", *named]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_submission_has_no_scores_to_print(tmp_path: Path, capsys: Capture) -> None:
+    publishers.dnd(tmp_path / "DND")
+    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), "--json"]
+    assert main([*command, "-o", str(tmp_path / "out")]) == 1
+    assert "--benchmark dnd: has no scores here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -89,12 +89,19 @@ def evaluate(
         Print JSON with the score of every pair instead of a table.
     """
     if compare is not None:
+        beside = (folders, benchmark, data, task, weights, pictures, baseline, protocol, output)
+        if any(beside) or any((note, lpips, workers)) or (device, precision) != ("auto", "auto"):
+            raise DataError("--compare: takes two score.json files and, if you like, --json alone")
         return _compare(*compare, json_output=json_output)
     if workers is not None and not 1 <= workers <= 256:
         raise DataError(f"--workers: must be from 1 to 256, got {workers}")
     subjects = _subjects(folders, benchmark, data, protocol, note)
     if pictures is not None and (weights is not None or len(subjects) > 1):
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
+    if pictures is not None and (task, device, precision) != (None, "auto", "auto"):
+        raise DataError("--pictures: are there already; leave --task, --device, --precision out")
+    if benchmark == "dnd" and (lpips is not None or json_output):
+        raise DataError("--benchmark dnd: has no scores here; leave --lpips and --json out")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
     distance = _lpips(lpips)
     failed = False

@@ -144,7 +144,7 @@ def decode(file: Opened, bare: bytes, *, allow_damaged: bool) -> tuple[AnyArray,
     if not allow_damaged:
         raise PhotoError(
             f"{file.path}: truncated or damaged ({fault}); get a fresh copy, or restore what can "
-            "be decoded with --allow-damaged"
+            "be decoded with `mirnet restore --allow-damaged`"
         )
     try:
         array = _pixels(file.image(bare, fail_on="none"))
