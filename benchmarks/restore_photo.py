@@ -1,6 +1,7 @@
 """What restoring a photo costs: seconds, peak memory, and the estimate made before.
 
     python benchmarks/restore_photo.py --megapixels 0.5 2 4 --threads 2
+    python benchmarks/restore_photo.py --megapixels 12 --weights paper --memory 8GiB
 
 Each photo is restored from file to file by a process of its own, which has restored a tiny one
 before: start-up is not counted. Memory is the peak of the process above what it held before.
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,41 +28,44 @@ ASPECT = 4 / 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.5, 2.0, 4.0])
-    parser.add_argument("--weights", default="denoising")
+    parser.add_argument("--weights", default="denoising", help='or "paper": its size, random')
+    parser.add_argument("--memory", help="the most that the process may take, such as 4GiB")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     parser.add_argument("--one", nargs=2, metavar=("SOURCE", "TARGET"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         source, target = map(Path, options.one)
-        print(json.dumps(restore(source, target, options.weights, options.threads)))
+        print(json.dumps(restore(source, target, options)))
         return
-    rows = [measure(size, options.weights, options.threads) for size in options.megapixels]
-    print("| photo | seconds | peak memory | estimate | estimate / peak |")
-    print("|---|---|---|---|---|")
+    rows = [measure(size, options) for size in options.megapixels]
+    print("| photo | seconds | peak memory | estimate | estimate / peak | how |")
+    print("|---|---|---|---|---|---|")
     for row in rows:
         peak, estimate = float(row["peak_bytes"]), float(row["estimated_bytes"])
         print(
             f"| {row['width']}×{row['height']} | {row['seconds']:.1f} | {peak / 2**30:.2f} GiB "
-            f"| {estimate / 2**30:.2f} GiB | {estimate / peak:.2f} |"
+            f"| {estimate / 2**30:.2f} GiB | {estimate / peak:.2f} | {row['way']} |"
         )
     if options.output:
         options.output.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
 
 
-def measure(megapixels: float, weights: str, threads: int) -> dict[str, float]:
+def measure(megapixels: float, options: argparse.Namespace) -> dict[str, Any]:
     """Restore a photo of this size in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "photo.png", Path(folder) / "restored.png"
         write_test_photo(source, megapixels)
-        command = [sys.executable, __file__, "--weights", weights, "--threads", str(threads)]
+        threads = str(options.threads)
+        command = [sys.executable, __file__, "--weights", options.weights, "--threads", threads]
+        command += ["--memory", options.memory] if options.memory else []
         result = subprocess.run(
             [*command, "--one", str(source), str(target)],
             check=True,
-            capture_output=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            stdout=subprocess.PIPE,
+            env=os.environ | {"OMP_NUM_THREADS": threads},
         )
-    row: dict[str, float] = json.loads(result.stdout)
+    row: dict[str, Any] = json.loads(result.stdout)
     return row
 
 
@@ -77,33 +82,45 @@ def write_test_photo(path: Path, megapixels: float) -> None:
     write_photo(Photo(pixels=noisy.clip(0, 255).astype(np.uint8)), path)
 
 
-def restore(source: Path, target: Path, weights: str, threads: int) -> dict[str, float]:
+def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Restore a file and say what it took."""
     import psutil
     import torch
 
-    from mirnet import Restorer
+    from mirnet import MIRNetV2, Restorer
     from mirnet.imaging.io import read_header
-    from mirnet.inference.memory import estimate_memory
+    from mirnet.inference.fit import choose_fit
+    from mirnet.units import parse_bytes
 
-    torch.set_num_threads(threads)
-    restorer = Restorer.from_pretrained(weights, device="cpu")
+    torch.set_num_threads(options.threads)
+    limit = parse_bytes(options.memory, name="--memory") if options.memory else None
+    if options.weights == "paper":
+        restorer = Restorer(MIRNetV2(), device="cpu", memory=limit)
+    else:
+        restorer = Restorer.from_pretrained(options.weights, device="cpu", memory=limit)
     restorer(np.zeros((8, 8, 3), np.uint8))
     header = read_header(source)
+    way = choose_fit(
+        restorer.model.config, header.height, header.width,
+        dtype=restorer.dtype, device=restorer.device, limit=limit, where="benchmark",
+    )[0]  # fmt: skip
     before = psutil.Process().memory_info().rss
     start = time.monotonic()
     restorer.restore_file(source, target)
     seconds = time.monotonic() - start
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = highest * (1 if sys.platform == "darwin" else 1024) - before
-    config, size = restorer.model.config, (header.height, header.width)
     return {
         "height": header.height,
         "width": header.width,
-        "threads": threads,
+        "threads": options.threads,
+        "weights": options.weights,
+        "limit": options.memory,
+        "way": str(way),
         "seconds": seconds,
         "peak_bytes": peak,
-        "estimated_bytes": estimate_memory(config, *size, dtype=restorer.dtype),
+        "process_peak_bytes": peak + before,
+        "estimated_bytes": way.memory,
     }
 
 

@@ -16,6 +16,8 @@ BaselineName = Literal[
 ]  # fmt: skip
 NetworkName = Literal["mirnet-v2", "mirnet-v1"]
 Preset = Literal["paper", "released", "small", "mirnet-v1"]
+ExportFormat = Literal["onnx", "openvino", "torch-export", "darktable"]
+Layout = Literal["mirnet", "released"]
 RecipeName = Literal["paper", "released"]
 AblationBudget = Literal["paper", "small"]
 Device = Literal["auto", "cpu", "cuda", "mps"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mirnet.checkpoints.convert import CONTAINERS, released_names
 from mirnet.checkpoints.load import load_checkpoint, load_model
-from mirnet.checkpoints.store import read_checkpoint
+from mirnet.checkpoints.store import read_checkpoint, save_model
 from mirnet.cli.app import main
 from mirnet.errors import CheckpointError, UnsafeCheckpointError
 from mirnet.models.config import MIRNetV2Config
@@ -230,3 +230,63 @@ def test_text_and_plain_pickles_are_refused(tmp_path: Path) -> None:
     plain.write_bytes(pickle.dumps({"params": {"conv_in.weight": [1.0, 2.0]}}, protocol=2))
     refused(text, "not a torch checkpoint")
     refused(plain, "truncated or damaged torch checkpoint")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_to_the_released_layout_and_back_is_bit_exact(tmp_path: Path, dtype: str) -> None:
+    torch.manual_seed(1)
+    model = MIRNetV2(MIRNetV2Config(width=16, blocks=2, groups=(1, 2, 4), columns=3))
+    ours, theirs, back = (tmp_path / name for name in ("a.safetensors", "b.pth", "c.safetensors"))
+    save_model(model, ours, task="denoising")
+    command = ["convert", str(ours), str(theirs), "--to", "released", "--dtype", dtype]
+    assert main(command) == 0
+    assert set(torch.load(theirs, weights_only=True)) == {"params"}
+    assert main(["convert", str(theirs), str(back), "--dtype", dtype]) == 0
+    again = load_checkpoint(back)
+    assert again.config == model.config
+    kind = getattr(torch, dtype)
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.weights[name], value.to(kind)), name
+
+
+def test_the_released_keys_and_shapes_are_written(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = MIRNetV2(MIRNetV2Config.released())
+    save_model(model, tmp_path / "a.safetensors", task="denoising")
+    assert main(["convert", str(tmp_path / "a.safetensors"), "--to", "released"]) == 0
+    written = torch.load(tmp_path / "a.pth", weights_only=True)["params"]
+    expected = json.loads(LAYOUT.read_text("utf-8"))["keys"]
+    assert {name: list(value.shape) for name, value in written.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"streams": 2}, "can't hold"),
+        ({"fusion": "sum"}, "can't hold"),
+        ({"block": "rcb-no-transform"}, "can't hold"),
+        ({"residual": "features"}, "residual = 'features'"),
+        ({"intermediate_fusion": False}, "can't hold"),
+        ({"final_fusion": False}, "can't hold"),
+        ({"width_factor": 1.25}, "width_factor = 1.25"),
+        ({"skip_connections": False}, "skip_connections = False"),
+    ],
+)
+def test_what_the_released_layout_cant_hold_is_refused(
+    changes: dict[str, Any], field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = MIRNetV2Config(**{"width": 16, "blocks": 1, "groups": (1,), **changes})
+    save_model(MIRNetV2(config), tmp_path / "a.safetensors", task="denoising")
+    assert main(["convert", str(tmp_path / "a.safetensors"), "--to", "released"]) == 1
+    error = capsys.readouterr().err
+    assert field in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "a.pth").exists()
+
+
+def test_a_task_cant_be_noted_in_the_released_layout(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["convert", str(tiny_weights), str(tmp_path / "a.pth"), "--to", "released"]
+    assert main([*command, "--task", "denoising"]) == 1
+    assert "--task: can't be noted" in capsys.readouterr().err

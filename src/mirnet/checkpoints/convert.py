@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirnet.atomic import replacing
 from mirnet.checkpoints.store import Checkpoint, check_weights
 from mirnet.errors import CheckpointError, ConfigError, UnsafeCheckpointError
 from mirnet.models.config import MIRNetV2Config
@@ -62,6 +63,36 @@ def read_released(path: Path) -> Checkpoint:
         weights={name: released[other] for name, other in ours.items()},
         provenance={"converted_from": path.name},
     )
+
+
+def write_released(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a torch file that programs for the released checkpoints read.
+
+    The weights stand under ``params``, as they are. The layout has no place for anything else: the
+    task and the provenance are lost, and of the config remains what keys and shapes say.
+
+    Raises:
+        CheckpointError: the layout can't hold this network, or the file can't be written.
+    """
+    config = checkpoint.config
+    if not isinstance(config, MIRNetV2Config):
+        raise CheckpointError(f"{path}: the released layout is MIRNet-v2's, not {config.NETWORK}'s")
+    with torch.device("meta"):
+        model = MIRNetV2(config)
+    try:
+        weights = {
+            theirs: checkpoint.weights[ours] for ours, theirs in released_names(model).items()
+        }
+        held = _config_of(weights, path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: the released layout can't hold it: {error}") from error
+    if lost := [name for name, value in config.to_dict().items() if held.to_dict()[name] != value]:
+        raise CheckpointError(
+            f"{path}: the released layout can't hold {lost[0]} = {config.to_dict()[lost[0]]!r}; "
+            f"it would be read as {held.to_dict()[lost[0]]!r}"
+        )
+    with replacing(path) as temporary:
+        torch.save({CONTAINERS[0]: weights}, temporary)
 
 
 def released_names(model: MIRNetV2) -> dict[str, str]:

@@ -19,6 +19,7 @@ from mirnet.cli.check_data import check_data
 from mirnet.cli.convert import convert
 from mirnet.cli.doctor import doctor
 from mirnet.cli.evaluate import evaluate
+from mirnet.cli.export import export
 from mirnet.cli.prepare import prepare
 from mirnet.cli.profile import profile
 from mirnet.cli.restore import restore
@@ -35,7 +36,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    restore, train, evaluate, ablate, check_data, prepare, profile, convert, weights, doctor
+    restore, train, evaluate, ablate, check_data, prepare, profile, convert, export, weights,
+    doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

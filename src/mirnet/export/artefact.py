@@ -1,0 +1,130 @@
+"""An exported network: written, verified, and described on a card; whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mirnet import __version__
+from mirnet.checkpoints.store import Checkpoint
+from mirnet.choices import ExportFormat
+from mirnet.errors import MirnetError
+from mirnet.export.formats import (
+    INPUT,
+    OUTPUT,
+    write_darktable,
+    write_onnx,
+    write_openvino,
+    write_torch_export,
+)
+from mirnet.export.portable import SMALLEST, Portable
+from mirnet.export.verify import TOLERANCE, Check, verify
+
+SUFFIXES: dict[ExportFormat, str] = {
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "torch-export": ".pt2",
+    "darktable": ".dtmodel",
+}
+
+
+def export(
+    checkpoint: Checkpoint, path: Path, kind: ExportFormat, *, name: str, licence: str
+) -> list[Check]:
+    """Write a network for another program, run it beside torch, and write its card.
+
+    Args:
+        checkpoint: the weights.
+        path: the file to write; its card goes beside it, as ``path`` with ``.md`` added, and
+            OpenVINO's weights as ``.bin``.
+        kind: the format.
+        name: what the weights are called.
+        licence: under which they may be used.
+
+    Returns:
+        How far it is from torch, at five sizes.
+
+    Raises:
+        MirnetError: it can't be exported, or is further from torch than 1e-5; nothing is written.
+    """
+    if kind == "darktable" and checkpoint.task != "denoising":
+        raise MirnetError(
+            f"{path}: darktable takes networks for denoising, and enlarging ones; this one is for "
+            f"{checkpoint.task or 'an unknown task'}"
+        )
+    network = checkpoint.build()
+    about = describe(checkpoint, name, licence)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mirnet-export-") as folder:
+        staged = Path(folder) / path.name
+        onnx_file = staged if kind == "onnx" else Path(folder) / "model.onnx"
+        if kind == "torch-export":
+            write_torch_export(Portable(network), staged, about)
+        else:
+            write_onnx(Portable(network), onnx_file, about)
+        if kind == "openvino":
+            write_openvino(onnx_file, staged, about)
+        if kind == "darktable":
+            checks = verify(onnx_file, "onnx", network)
+            write_darktable(onnx_file, staged, about, card(about, kind, checks))
+        checks = verify(staged, kind, network)
+        if (worst := max(check.error for check in checks)) > TOLERANCE:
+            raise MirnetError(
+                f"{path}: is {worst:.1e} from torch where {TOLERANCE:.0e} is allowed; not written. "
+                "Please report it, with the versions that `mirnet doctor` shows"
+            )
+        described = Path(folder) / f"{path.name}.md"
+        described.write_text(card(about, kind, checks), "utf-8")
+        made = [staged, described]
+        if kind == "openvino":
+            made.insert(0, staged.with_suffix(".bin"))
+        for each in made:
+            os.replace(each, path.parent / each.name)  # noqa: PTH105
+    return checks
+
+
+def describe(checkpoint: Checkpoint, name: str, licence: str) -> dict[str, str]:
+    """What an artefact says of itself, in the metadata of its format."""
+    config = checkpoint.config
+    return {
+        "name": name,
+        "task": checkpoint.task or "",
+        "description": f"{config.NETWORK} for {checkpoint.task or 'an unknown task'}: {name}",
+        "licence": licence,
+        "version": __version__,
+        "input": f"{INPUT}: float32 (batch, {config.in_channels}, height, width), sRGB-encoded RGB "
+        f"in [0, 1], any height and width from {SMALLEST}",
+        "output": f"{OUTPUT}: float32 (batch, {config.out_channels}, height, width), the same "
+        "encoding, clipped to [0, 1]",
+        "made_by": f"mirnet {__version__}",
+    }
+
+
+def card(about: Mapping[str, str], kind: ExportFormat, checks: list[Check]) -> str:
+    """The card of an artefact, in Markdown."""
+    rows = "\n".join(
+        f"| {check.batch} | {check.height}×{check.width} | {check.error:.1e} |" for check in checks
+    )
+    return f"""# {about["name"]}
+
+{about["description"]}, exported as {kind} by {about["made_by"]}.
+
+- Licence: {about["licence"]}
+- Input: `{about["input"]}`
+- Output: `{about["output"]}`
+- Padding to the network's multiple, and clipping, are in the graph: give it pictures as they are.
+- The network looks at the whole picture. A program that cuts a photo into tiles gets a slightly
+  different result in each; `mirnet restore` gives that of one piece at any size.
+
+What the weights were trained on, and its terms, stands on the card of the weights themselves
+(`mirnet weights` shows where).
+
+## Difference to PyTorch
+
+The largest in a value, in [0, 1], on random pictures, in float32 on a CPU:
+
+| batch | height × width | difference |
+|---|---|---|
+{rows}
+"""

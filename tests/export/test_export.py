@@ -1,0 +1,195 @@
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from mirnet.checkpoints.store import save_model
+from mirnet.cli.app import main
+from mirnet.errors import MissingDependencyError
+from mirnet.export import artefact, verify
+from mirnet.export.artefact import SUFFIXES
+from mirnet.inference.restorer import Restorer
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+onnxruntime: Any = pytest.importorskip("onnxruntime")
+openvino: Any = pytest.importorskip("openvino")
+Capture = pytest.CaptureFixture[str]
+Pixels = NDArray[np.float32]
+MODEL_CONFIG = MIRNetV2Config(width=8, groups=(1,), blocks=1)
+
+
+def picture(height: int, width: int, batch: int = 1) -> Pixels:
+    return np.random.default_rng(1).random((batch, 3, height, width), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("weights") / "tiny_1.5.safetensors"
+    save_model(MIRNetV2(MODEL_CONFIG), path, task="denoising")
+    return path
+
+
+@pytest.fixture(scope="module")
+def restorer(weights: Path) -> Restorer:
+    return Restorer.from_pretrained(weights, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def artefacts(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The weights in every format, as the command writes them; once for all workers: it is slow."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "artefacts"
+    made: dict[str, Path] = {kind: folder / f"model{suffix}" for kind, suffix in SUFFIXES.items()}
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            for kind, path in made.items():
+                assert main(["export", str(weights), "--format", kind, "-o", str(path)]) == 0
+    beside = {"model.bin", *(f"{path.name}.md" for path in made.values())}
+    assert {each.name for each in folder.iterdir()} == {*(p.name for p in made.values()), *beside}
+    return made
+
+
+def run(path: Path, kind: str, image: Pixels) -> Pixels:
+    """As a program does that knows nothing of mirnet."""
+    result: Any
+    if kind == "torch-export":
+        result = torch.export.load(path).module()(torch.from_numpy(image)).detach()
+    elif kind == "openvino":
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        result = openvino.Core().compile_model(str(path), "CPU", exact)(image)[0]
+    else:
+        result = onnxruntime.InferenceSession(str(path)).run(["output"], {"input": image})[0]
+    return np.asarray(result)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "torch-export"])
+@pytest.mark.parametrize("size", [(8, 8), (97, 61), (33, 40), (128, 130)])
+def test_an_artefact_gives_what_torch_gives_at_sizes_that_nobody_chose(
+    kind: str, size: tuple[int, int], artefacts: dict[str, Path], restorer: Restorer
+) -> None:
+    image = picture(*size, batch=2) * 1.1 - 0.05
+    expected = restorer(torch.from_numpy(image)).numpy()
+    assert np.abs(run(artefacts[kind], kind, image) - expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_its_card_says_how_far_it_is_from_torch(kind: str, artefacts: dict[str, Path]) -> None:
+    text = Path(f"{artefacts[kind]}.md").read_text("utf-8")
+    rows = [line.split("|")[1:4] for line in text.splitlines() if "×" in line and "e-" in line]
+    assert len(rows) == 5 or kind == "torch-export"  # which is exact: 0.0e+00
+    assert all(float(row[2]) <= 1e-5 for row in rows)
+    assert sum(int(n) % 4 > 0 for row in verify.SIZES for n in row[1:]) >= 4
+    assert "Licence: not stated" in text
+
+
+def test_the_onnx_file_says_what_it_is(artefacts: dict[str, Path]) -> None:
+    session = onnxruntime.InferenceSession(str(artefacts["onnx"]))
+    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    assert (taken.name, taken.type, given.name) == ("input", "tensor(float)", "output")
+    assert taken.shape[1] == 3
+    assert all(isinstance(taken.shape[i], str) for i in (0, 2, 3))
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["task"] == "denoising"
+    assert "sRGB" in metadata["input"]
+    assert {"licence", "version", "output"} <= set(metadata)
+    assert str(Path.cwd()).encode() not in artefacts["onnx"].read_bytes()
+
+
+def test_the_openvino_file_says_what_it_is(artefacts: dict[str, Path]) -> None:
+    model = openvino.Core().read_model(str(artefacts["openvino"]))
+    assert model.get_rt_info(["mirnet", "task"]).astype(str) == "denoising"
+    assert artefacts["openvino"].with_suffix(".bin").stat().st_size > 1000
+
+
+def test_the_package_is_what_darktable_imports(
+    artefacts: dict[str, Path], tmp_path: Path, restorer: Restorer
+) -> None:
+    with zipfile.ZipFile(artefacts["darktable"]) as package:
+        package.extractall(tmp_path)
+    (top,) = tmp_path.iterdir()
+    assert top.name == "denoise-mirnet-tiny-1-5"
+    assert {each.name for each in top.iterdir()} == {"config.json", "model.onnx", "README.md"}
+    config = json.loads((top / "config.json").read_text("utf-8"))
+    assert config == {
+        "id": top.name,
+        "name": "MIRNet-v2 tiny_1.5",
+        "description": "mirnet-v2 for denoising: tiny_1.5",
+        "task": "denoise",
+        "backend": "onnx",
+        "version": config["version"],
+        "tiling": True,
+        "num_inputs": 1,
+        "attributes": {"input_sizes": [256, 512, 1024]},
+    }
+    assert "Licence" in (top / "README.md").read_text("utf-8")
+    # Tiles of one size that overlap by 64, at the photo's edges mirrored; the last ones reach over.
+    image = np.pad(picture(300, 420), ((0, 0), (0, 0), (64, 300), (64, 300)), mode="symmetric")
+    for tile in (256, 1024):
+        part = np.ascontiguousarray(image[:, :, :tile, :tile])
+        if part.shape[2:] != (tile, tile):
+            missing = [(0, tile - length) for length in part.shape[2:]]
+            part = np.pad(part, ((0, 0), (0, 0), *missing), mode="edge")
+        result = run(top / "model.onnx", "onnx", part)
+        assert np.abs(result - restorer(torch.from_numpy(part)).numpy()).max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "onnx", "-o", "HERE/a.xml"], "a file for onnx is called"),
+        (["--format", "onnx", "-o", "HERE/nowhere/a.onnx"], "its folder does not exist"),
+        (["--format", "onnx", "-o", "HERE/there.onnx"], "is already there"),
+        (["--format", "tflite"], "tflite"),
+    ],
+)
+def test_what_cant_be_written_is_refused_in_one_line(
+    arguments: list[str], message: str, weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "there.onnx").write_text("mine")
+    named = [each.replace("HERE", str(tmp_path)) for each in arguments]
+    assert main(["export", str(weights), *named]) != 0
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "there.onnx").read_text() == "mine"
+
+
+def test_darktable_has_no_place_for_another_task(tmp_path: Path, capsys: Capture) -> None:
+    save_model(MIRNetV2(MODEL_CONFIG), tmp_path / "dark.safetensors", task="low-light")
+    target = tmp_path / "dark.dtmodel"
+    command = ["export", str(tmp_path / "dark.safetensors"), "--format", "darktable"]
+    assert main([*command, "-o", str(target)]) == 1
+    assert "this one is for low-light" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["dark.safetensors"]
+
+
+def test_what_is_too_far_from_torch_is_not_written(
+    weights: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artefact, "TOLERANCE", -1.0)
+    target = tmp_path / "a.pt2"
+    assert main(["export", str(weights), "--format", "torch-export", "-o", str(target)]) == 1
+    assert "not written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_extra_its_name_is_told(
+    weights: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    target = tmp_path / "a.onnx"
+    assert main(["export", str(weights), "--format", "onnx", "-o", str(target)]) == 1
+    assert 'pip install "mirnet[export]"' in capsys.readouterr().err
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(MissingDependencyError, match="verify"):
+        verify.runner(tmp_path / "a.onnx", "onnx")
