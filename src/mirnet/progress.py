@@ -18,6 +18,9 @@ def columns() -> Progress:
         TextColumn("time left"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        # Results are printed to stdout while a bar runs: it would take them to its own stderr.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
 
 

@@ -1,14 +1,20 @@
 """`mirnet evaluate`, as a person types it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
+from mirnet.cli.evaluate import _submission
 from mirnet.models.mirnet_v2 import MIRNetV2
+from mirnet.tasks.evaluation import of_benchmark
 from tests.conftest import random_pixels
 from tests.data import publishers
 from tests.evaluation.conftest import put_pair
@@ -96,7 +102,8 @@ def test_dnd_gets_a_submission(tmp_path: Path, tiny_weights: Path, capsys: Captu
     assert main([*command, "-o", str(tmp_path / "out")]) == 0
     folder = tmp_path / "out" / "dnd" / "tiny"
     files = folder / "submission"
-    assert capsys.readouterr().out == f"{files}: ready to be sent to the benchmark's server\n"
+    part = f"{files}: 4 of 1000 boxes: a part, which the server can't score\n"
+    assert capsys.readouterr().out == part
     assert sorted(path.name for path in files.iterdir()) == ["0001.mat", "0002.mat"]
 
 
@@ -192,3 +199,35 @@ def test_a_submission_has_no_scores_to_print(tmp_path: Path, capsys: Capture) ->
     assert main([*command, "-o", str(tmp_path / "out")]) == 1
     assert "--benchmark dnd: has no scores here" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_on_a_terminal_results_go_to_stdout_and_the_bar_to_stderr(
+    mine: Path, tiny_weights: Path
+) -> None:
+    pty = pytest.importorskip("pty")
+    master, terminal = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "mirnet",
+        "evaluate",
+        str(mine),
+        "--weights",
+        str(tiny_weights),
+    ]
+    with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=terminal) as process:
+        os.close(terminal)
+        out, _ = process.communicate(timeout=120)
+    shown = os.read(master, 100_000)
+    os.close(master)
+    assert process.returncode == 0
+    assert len(json.loads(out)["scores"]) == 3
+    assert b"time left" in shown
+    assert b"psnr" not in shown
+
+
+def test_a_whole_submission_is_ready(tmp_path: Path) -> None:
+    publishers.dnd(tmp_path / "dnd")
+    subject = of_benchmark("dnd", tmp_path / "dnd", None)
+    whole = replace(subject, data={**subject.data, "whole": [len(subject.pairs)]})
+    assert "ready to be sent" in _submission(tmp_path, whole)

@@ -202,8 +202,7 @@ def _score(
             if folder is None:
                 raise DataError(f"{subject.label}: say where the submission is to go, with -o")
             faults = write_submission(method, subject.pairs, folder, progress=show)
-            if not faults:
-                print(f"{folder / FILES}: ready to be sent to the benchmark's server")
+            told = "" if faults else _submission(folder / FILES, subject)
         else:
             scores = run(
                 method,
@@ -217,10 +216,20 @@ def _score(
                 progress=show,
             )
             faults = scores.faults
-            print(_as_json(scores) if json_output else _line(scores))
+            told = _as_json(scores) if json_output else _line(scores)
+    if told:
+        print(told)
     for fault in faults:
         print(f"mirnet: not scored: {fault.id}: {fault.why}", file=sys.stderr)
     return bool(faults)
+
+
+def _submission(files: Path, subject: Subject) -> str:
+    """What is said of a submission that is there; the server takes a whole one alone."""
+    count, whole = len(subject.pairs), subject.data["whole"]
+    if whole and count not in whole:
+        return f"{files}: {count} of {whole[0]} boxes: a part, which the server can't score"
+    return f"{files}: ready to be sent to the benchmark's server"
 
 
 def _as_json(scores: Scores) -> str:
@@ -243,7 +252,7 @@ def _line(scores: Scores) -> str:
         lines.setdefault(group or heading or "", []).append(text)
     count = len(scores.pairs)
     whole = scores.data["whole"]
-    part = f" of {whole[0]}" if whole and count not in whole else ""
+    part = f" of {whole[0]}" if whole and count < min(whole) else ""
     head = f"{scores.data['label']}  {scores.method['name']}  {count}{part} pairs"
     return "\n".join(
         f"{head}  {f'{name}  ' if len(lines) > 1 else ''}{'  '.join(texts)}  "

@@ -136,11 +136,13 @@ class _Bar(logging.Handler):
         self._bar = self._progress.add_task("restoring", total=None)
         self._logger = logging.getLogger("mirnet")
         self._logger.addHandler(self)
+        self._level = self._logger.level
         self._logger.setLevel(min(self._logger.level or logging.INFO, logging.INFO))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._logger.removeHandler(self)
+        self._logger.setLevel(self._level)
         if self._progress.live.is_started:
             self._progress.stop()
 

@@ -1,4 +1,5 @@
 import errno
+import mmap
 import os
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,19 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InsufficientMemoryError, match=r"has no room .*No space left .* TMPDIR"):
         Scratch(torch.float32, tmp_path).empty(10, 10, 10)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_system_that_can_neither_claim_nor_let_go_has_scratch_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    monkeypatch.delattr(mmap, "MADV_DONTNEED", raising=False)
+    rest = Scratch(torch.float32, tmp_path)
+    room = rest.empty(1000, 700, 9)  # more than one write
+    assert not room.any()
+    room.fill_(3)
+    rest.settle()
+    assert bool((room == 3).all())
 
 
 def test_what_settled_is_still_there(tmp_path: Path) -> None:

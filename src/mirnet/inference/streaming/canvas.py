@@ -59,8 +59,7 @@ class Scratch:
         size = count * self.dtype.itemsize
         try:
             with tempfile.TemporaryFile(dir=self.folder) as file:
-                # Claimed now: a disk that is full later would kill the process.
-                os.posix_fallocate(file.fileno(), 0, size)
+                _claim(file.fileno(), size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
             raise InsufficientMemoryError(
@@ -72,8 +71,20 @@ class Scratch:
 
     def settle(self) -> None:
         """Unmap what was touched: it stays in the file, and counts no longer as ours."""
+        if not hasattr(mmap, "MADV_DONTNEED"):
+            return  # Windows trims what a process maps by itself
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _claim(file: int, size: int) -> None:
+    """Take room on the disk now: a mapped file that finds it full later kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    zeros = bytes(min(size, 1 << 24))  # macOS and Windows have no such call
+    for start in range(0, size, len(zeros)):
+        os.write(file, zeros[: size - start])
 
 
 class Canvas:
