@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -231,3 +232,24 @@ def test_a_whole_submission_is_ready(tmp_path: Path) -> None:
     subject = of_benchmark("dnd", tmp_path / "dnd", None)
     whole = replace(subject, data={**subject.data, "whole": [len(subject.pairs)]})
     assert "ready to be sent" in _submission(tmp_path, whole)
+
+
+def test_lpips_of_the_luma_is_refused_before_any_weights_are_read(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    publishers.realsr(tmp_path / "data", scale=4)
+    command = ["evaluate", "--benchmark", "realsr-x4", "--data", str(tmp_path / "data")]
+    assert main([*command, "--baseline", "clahe", "--lpips", "nowhere.pth"]) == 1
+    assert "--lpips: looks at RGB, and protocol realsr-x4 at the luma" in capsys.readouterr().err
+
+
+def test_an_infinite_difference_is_json_too(mine: Path, tmp_path: Path, capsys: Capture) -> None:
+    for name in ("target", "input"):
+        shutil.copytree(mine / name, tmp_path / f"their-{name}")
+        command = ["evaluate", str(mine), "--pictures", str(tmp_path / f"their-{name}")]
+        assert main([*command, "-o", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    files = sorted((tmp_path / "out").rglob("score.json"))
+    assert main(["evaluate", "--compare", *map(str, files), "--json"]) == 0
+    (first, *_) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert "inf" in (first["first"], first["second"])

@@ -29,7 +29,7 @@ def test_the_interval_is_that_of_a_normal_mean() -> None:
 
 
 def test_equal_methods_differ_by_nothing() -> None:
-    same = with_psnr([np.inf, 20, 30])
+    same = with_psnr([np.inf, 20, 30, 31, 32, 33])
     (found,) = compare(same, same)
     assert (found.mean, found.low, found.high, found.better, found.worse) == (0, 0, 0, 0, 0)
     assert not found.is_clear
@@ -65,3 +65,17 @@ def test_what_can_t_be_compared_is_refused() -> None:
     other = replace(first, pairs=(replace(first.pairs[0], digests=("x",)), first.pairs[1]))
     with pytest.raises(DataError, match=r"pictures differ \(0\)"):
         compare(first, other)
+
+
+def test_pairs_are_matched_by_name_in_whatever_order_they_stand() -> None:
+    first = with_psnr([10, 20, 30, 40, 50, 60])
+    second = with_psnr([11, 21, 31, 41, 51, 61])
+    turned = replace(second, pairs=second.pairs[::-1])
+    (found,) = compare(first, turned)
+    assert (found.mean, found.low, found.high, found.better) == (1, 1, 1, 6)
+
+
+def test_of_a_few_pairs_nothing_is_clear() -> None:
+    (found,) = compare(with_psnr([1, 2, 3, 4, 5]), with_psnr([2, 3, 4, 5, 6]))
+    assert (found.mean, found.low, found.high) == (1, -np.inf, np.inf)
+    assert not found.is_clear

@@ -2,7 +2,9 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from mirnet.data.sources import find_pairs
@@ -13,7 +15,10 @@ from mirnet.evaluation.plots import strip_plot
 from mirnet.evaluation.report import write_report
 from mirnet.evaluation.run import run
 from mirnet.evaluation.scores import read_scores
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
 from mirnet.metrics.protocol import PROTOCOLS
+from tests.conftest import random_pixels
 from tests.data import publishers
 
 BRIGHTER = Method(
@@ -124,3 +129,41 @@ def test_a_strip_plot_leaves_infinity_out() -> None:
     assert "nan" not in plot
     assert "inf" not in plot
     assert strip_plot({"same": [3.0, 3.0]}).count("<circle") == 2
+
+
+def test_a_pair_whose_restored_picture_is_gone_is_not_shown(lol: Path) -> None:
+    """The target must never stand there as what was restored."""
+    pairs = find_pairs(lol / "data", "lol", "test")
+    shown = page(write_report(lol / "out", pairs)).text
+    assert "by <brighter>" in shown
+    for picture in (lol / "out" / "brighter" / "pictures").iterdir():
+        picture.unlink()
+    assert "by <brighter>" not in page(write_report(lol / "out", pairs)).text
+
+
+def test_damaged_scores_of_another_method_are_left_out(
+    lol: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (lol / "out" / "broken").mkdir()
+    (lol / "out" / "broken" / "score.json").write_text("{}")
+    assert write_report(lol / "out", find_pairs(lol / "data", "lol", "test")).exists()
+    assert "left out of the report" in caplog.text
+
+
+@pytest.mark.parametrize("size", [(1, 40), (1, 1), (3000, 8), (2, 1)])
+def test_strips_have_a_page_too(size: tuple[int, int], tmp_path: Path) -> None:
+    for part in ("input", "target"):
+        (tmp_path / part).mkdir()
+        write_photo(Photo(pixels=random_pixels((*size, 3))), tmp_path / part / "a.png")
+    for part, level in (("input", 20), ("target", 30)):
+        write_photo(Photo(pixels=np.full((*size, 3), level, np.uint8)), tmp_path / part / "b.png")
+    data: dict[str, Any] = {
+        "label": "x",
+        "benchmark": None,
+        "split": None,
+        "whole": [],
+        "note": None,
+    }
+    pairs = find_pairs(tmp_path)
+    run(BRIGHTER, pairs, PROTOCOLS["lol"], data=data, folder=tmp_path / "out" / "brighter")
+    assert "by <brighter>" in page(write_report(tmp_path / "out", pairs)).text

@@ -1,6 +1,8 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import Tensor
 from mirnet.data.packing import pack
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
-from mirnet.errors import DataError
+from mirnet.errors import DataError, PhotoError
 from mirnet.evaluation.method import Method, by_pictures
 from mirnet.evaluation.run import picture_path, run
 from mirnet.evaluation.scores import Scores, read_scores
@@ -179,3 +181,124 @@ def test_a_score_says_what_made_it(scored: Callable[..., Scores], tmp_path: Path
     assert rows[0] == "id,group,psnr,ssim,input_psnr,input_ssim,seconds"
     assert float(rows[1].split(",")[2]) == found["scores"][0]["scores"]["psnr"]
     assert len(rows) == 5
+
+
+def test_groups_are_those_of_the_data_now(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    scored(Darker())
+    pairs = [replace(pair, group="indoor") for pair in find_pairs(tmp_path / "data")]
+    darker = Darker()
+    again = run(darker.method(), pairs, PROTOCOLS["photo"], data=DATA, folder=tmp_path / "out")
+    assert again.groups == ("indoor",)
+    assert darker.seen == []
+
+
+def test_a_picture_that_is_gone_is_made_again(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scored(Darker())
+    picture_path(tmp_path / "out", "2").unlink()
+    again = Darker()
+    scored(again)
+    assert again.seen == ["2"]
+    assert picture_path(tmp_path / "out", "2").exists()
+
+
+def test_a_pair_has_one_score_as_it_has_one_picture(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    """Other data, then the first again: its scores must not stand over the other's pictures."""
+    first = scored(Darker())
+    shutil.copytree(tmp_path / "data", tmp_path / "kept")
+    target = tmp_path / "data" / "input" / "1.png"
+    before = target.stat()
+    pixels = read_photo(target).pixels
+    write_photo(Photo(pixels=pixels // 2), target)
+    scored(Darker())
+    shutil.copyfile(tmp_path / "kept" / "input" / "1.png", target)
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    third = Darker()
+    assert [pair.scores for pair in scored(third).pairs] == [pair.scores for pair in first.pairs]
+    assert third.seen == ["1"]
+
+
+def test_a_file_that_changes_while_it_is_scored_is_scored_again(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    class Changing(Darker):
+        def restore(self, pair: Pair, views: Tensor) -> Tensor:
+            if pair.id == "1":
+                write_photo(
+                    Photo(pixels=random_pixels((20, 24, 3), seed=9)),
+                    tmp_path / "data" / "input" / "1.png",
+                )
+            return super().restore(pair, views)
+
+    scored(Changing())
+    again = Darker()
+    scored(again)
+    assert again.seen == ["1"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), IndexError("out"), TypeError("of it")])
+def test_whatever_a_method_raises_stops_no_other_pair(
+    error: Exception, scored: Callable[..., Scores]
+) -> None:
+    class Failing(Darker):
+        def restore(self, pair: Pair, views: Tensor) -> Tensor:
+            if pair.id == "1":
+                raise error
+            return super().restore(pair, views)
+
+    found = scored(Failing())
+    assert [pair.id for pair in found.pairs] == ["0", "2", "3"]
+    assert (str(error) or "MemoryError") in found.faults[0].why
+
+
+def test_no_pairs_are_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^x: holds no pairs to score$"):
+        run(Darker().method(), (), PROTOCOLS["photo"], data=DATA, folder=tmp_path)
+
+
+def test_a_name_that_is_no_utf_8_is_a_fault_of_its_pair(tmp_path: Path) -> None:
+    for name in ("a", "\udcff\udcfe"):
+        try:
+            put_pair(tmp_path / "data", name, random_pixels((20, 24, 3)), 5)
+        except (OSError, UnicodeError, PhotoError):
+            pytest.skip("this system has no such names")
+    pairs = find_pairs(tmp_path / "data")
+    found = run(Darker().method(), pairs, PROTOCOLS["photo"], data=DATA, folder=tmp_path / "out")
+    assert [pair.id for pair in found.pairs] == ["a"]
+    assert "its name is not UTF-8; rename it" in found.faults[0].why
+    assert read_scores(tmp_path / "out" / "score.json").faults == found.faults
+
+
+def test_two_programs_pictures_of_one_name_are_not_mixed(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    pairs = find_pairs(tmp_path / "data")
+    for program in ("a", "b"):
+        shutil.copytree(tmp_path / "data" / "input", tmp_path / program / "output")
+    methods = [by_pictures(tmp_path / program / "output") for program in ("a", "b")]
+    kind: dict[str, Any] = {"data": DATA, "folder": tmp_path / "out"}
+    run(methods[0], pairs, PROTOCOLS["photo"], **kind)
+    with pytest.raises(DataError, match="holds scores of another method"):
+        run(methods[1], pairs, PROTOCOLS["photo"], **kind)
+
+
+@pytest.mark.parametrize("name", ["input", "target"])
+def test_pictures_are_not_called_as_the_page_calls_the_pairs(
+    name: str, scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "data" / "input", tmp_path / "other" / name)
+    assert by_pictures(tmp_path / "other" / name).name == f"other-{name}"
+
+
+def test_a_link_to_nowhere_among_the_pictures_is_a_fault_of_its_pair(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "data" / "input", tmp_path / "theirs")
+    (tmp_path / "theirs" / "1.png").unlink()
+    (tmp_path / "theirs" / "1.png").symlink_to(tmp_path / "nowhere.png")
+    pairs = find_pairs(tmp_path / "data")
+    found = run(by_pictures(tmp_path / "theirs"), pairs, PROTOCOLS["photo"], data=DATA)
+    assert len(found.pairs) == 3

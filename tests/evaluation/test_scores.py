@@ -1,4 +1,7 @@
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,3 +66,31 @@ def test_a_newer_or_missing_file_is_named(tmp_path: Path) -> None:
     path.write_text('{"format": 99}')
     with pytest.raises(DataError, match="newer mirnet"):
         read_scores(path)
+
+
+def test_what_no_run_writes_is_damaged(tmp_path: Path) -> None:
+    scores(pair("a", 20), pair("b", 30)).write(tmp_path)
+    path = tmp_path / "score.json"
+    sound = path.read_text()
+    read_scores(path)
+
+    def damage(change: Callable[[Any], None]) -> None:
+        found = json.loads(sound)
+        change(found)
+        path.write_text(json.dumps(found))
+        with pytest.raises(DataError, match=r"score\.json: is no score\.json .*, or damaged$"):
+            read_scores(path)
+
+    damage(lambda found: found["scores"].clear())
+    damage(lambda found: found["scores"].append(found["scores"][0]))
+    damage(lambda found: found["scores"][1]["scores"].clear())
+    damage(lambda found: found["scores"][1]["scores"].update(psnr="nan"))
+    damage(lambda found: found["method"].pop("name"))
+    damage(lambda found: found["protocol"].pop("version"))
+    damage(lambda found: found.update(protocol="photo"))
+    damage(lambda found: found["made"].pop("at"))
+
+
+def test_a_folder_is_not_its_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is a folder; name the score\.json in it"):
+        read_scores(tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.io import loadmat
 from torch import Tensor
 
@@ -96,3 +97,27 @@ def test_files_of_two_methods_are_not_mixed(boxes: tuple[Pair, ...], tmp_path: P
     other = Method(name="half", identity={"weights": "others"}, restore=HALF.restore)
     with pytest.raises(DataError, match="holds a submission of another method"):
         write_submission(other, boxes, tmp_path)
+
+
+def test_a_file_of_other_pictures_is_made_again(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    stamp = {"0001": "old", "0002": "old"}
+    level = {"0001": 0.25, "0002": 0.25}
+
+    def scene(pair: Pair) -> str:
+        return pair.id.rpartition("-")[0]
+
+    method = Method(
+        name="theirs",
+        identity={},
+        restore=lambda pair, views: torch.full_like(views, level[scene(pair)]),
+        stamp=lambda pair: stamp[scene(pair)],
+    )
+    files = tmp_path / "submission"
+    write_submission(method, boxes, tmp_path)
+    first = (files / "0001.mat").stat().st_mtime_ns
+    level["0002"], stamp["0002"] = 0.75, "new"
+    level["0001"] = 0.75  # unseen: its stamp is the same
+    write_submission(method, boxes, tmp_path)
+    assert (files / "0001.mat").stat().st_mtime_ns == first
+    for name, value in (("0001", 0.25), ("0002", 0.75)):
+        assert loadmat(files / f"{name}.mat")["Idenoised"][0, 0].max() == np.float32(value)

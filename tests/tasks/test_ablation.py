@@ -10,12 +10,15 @@ import pytest
 from mirnet.choices import AblationBudget
 from mirnet.cli.ablate import EVERY
 from mirnet.cli.app import main
+from mirnet.errors import DataError
 from mirnet.evaluation.published import published
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.networks import build
 from mirnet.tasks.ablation import ablate, as_markdown, costs, orderings
 from mirnet.tasks.ablations import ABLATIONS, BUDGETS, FULL, ablation_recipe
+from tests.conftest import random_pixels
 from tests.data import publishers
+from tests.evaluation.conftest import put_pair
 
 PAPER, SMALL = BUDGETS["paper"], BUDGETS["small"]
 TINY = replace(SMALL, steps=3, patches=(8, 12, 16, 20), warmup=1)
@@ -138,3 +141,19 @@ def test_wrong_arguments_get_one_line(
 ) -> None:
     assert main(["ablate", *arguments]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_pair_that_cant_be_scored_ends_the_table(tmp_path: Path) -> None:
+    data = publishers.realsr(tmp_path / "data", scale=3)
+    broken = max(data.rglob("*_LR3.png"), key=lambda path: "Test" in path.parts)
+    broken.write_bytes(broken.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"not scored: .*truncated"):
+        ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=1)
+
+
+def test_pairs_that_are_trained_on_are_not_scored(tmp_path: Path) -> None:
+    for number in range(3):
+        put_pair(tmp_path / "mine", f"{number}", random_pixels((40, 40, 3), seed=number), 5)
+    with pytest.raises(DataError, match=r"is both trained on and scored; .* needs train/ and val/"):
+        ablate(9, TINY, tmp_path / "mine", "pairs", tmp_path / "out", seeds=1)
+    assert not (tmp_path / "out").exists()

@@ -103,6 +103,9 @@ def evaluate(
     if benchmark == "dnd" and (lpips is not None or json_output):
         raise DataError("--benchmark dnd: has no scores here; leave --lpips and --json out")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
+    if lpips is not None:
+        for subject in subjects:
+            _require_rgb(subject)
     distance = _lpips(lpips)
     failed = False
     for subject in subjects:
@@ -174,6 +177,13 @@ def _methods(
     path, checkpoint = checkpoint_for(task, weights_for(task, weights))
     restorer = Restorer(checkpoint.build(), device=device, precision=precision)
     return [by_network(restorer, path, path.stem), *found]
+
+
+def _require_rgb(subject: Subject) -> None:
+    if subject.protocol is not None and subject.protocol.color != "rgb":
+        raise DataError(
+            f"--lpips: looks at RGB, and protocol {subject.protocol.name} at the luma; leave it out"
+        )
 
 
 def _lpips(trunk: Path | None) -> Lpips | None:
@@ -264,19 +274,22 @@ def _line(scores: Scores) -> str:
 def _compare(first: Path, second: Path, *, json_output: bool) -> int:
     from dataclasses import asdict
 
-    from mirnet.evaluation.compare import compare
-    from mirnet.evaluation.scores import read_scores
+    from mirnet.evaluation.compare import FEWEST, compare
+    from mirnet.evaluation.scores import plain, read_scores
 
     ours, theirs = read_scores(first), read_scores(second)
     differences = compare(ours, theirs)
     if json_output:
-        print(json.dumps([asdict(each) for each in differences]))
+        print(json.dumps([plain(asdict(each)) for each in differences], allow_nan=False))
         return 0
     print(f"{theirs.method['name']} minus {ours.method['name']}, {differences[0].pairs} pairs")
     for each in differences:
+        interval = f"95 % {each.low:+.4f} to {each.high:+.4f}"
+        if each.pairs < FEWEST:
+            interval = f"fewer than {FEWEST} pairs"
         print(
             f"  {each.metric:<6} {each.first:.4f} → {each.second:.4f}  {each.mean:+.4f} "
-            f"(95 % {each.low:+.4f} to {each.high:+.4f}{'' if each.is_clear else ', may be chance'}"
-            f")  better {each.better}, worse {each.worse}"
+            f"({interval}{'' if each.is_clear else ', may be chance'})  "
+            f"better {each.better}, worse {each.worse}"
         )
     return 0

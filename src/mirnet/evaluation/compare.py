@@ -14,6 +14,8 @@ from mirnet.metrics.protocol import LOWER_IS_BETTER
 RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 0
+FEWEST = 6
+"""Pairs below which no interval is given: five fall on one side by chance too easily."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,9 @@ class Difference:
         first: mean of the first method.
         second: mean of the second.
         mean: of the differences.
-        low: where the 95 % confidence interval of ``mean`` begins (paired bootstrap over pairs).
+        low: where the 95 % confidence interval of ``mean`` begins (paired bootstrap over pairs, as
+            if each were drawn by itself: blocks of one photo make it too narrow); minus infinity
+            where there are fewer than ``FEWEST`` pairs, or one differs by infinity.
         high: where it ends.
         better: pairs on which the second is better.
         worse: pairs on which it is worse.
@@ -55,11 +59,13 @@ def compare(first: Scores, second: Scores) -> tuple[Difference, ...]:
     numbers can't be compared.
     """
     _require_comparable(first, second)
+    of_second = {pair.id: pair for pair in second.pairs}
+    matched = [of_second[pair.id] for pair in first.pairs]
     return tuple(
         _difference(
             metric,
             np.array([pair.scores[metric] for pair in first.pairs], np.float64),
-            np.array([pair.scores[metric] for pair in second.pairs], np.float64),
+            np.array([pair.scores[metric] for pair in matched], np.float64),
         )
         for metric in first.pairs[0].scores
         if metric in second.pairs[0].scores
@@ -107,7 +113,7 @@ def _difference(metric: str, first: NDArray[np.float64], second: NDArray[np.floa
 
 def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     """Of the mean, by drawing as many pairs as there are, with replacement, again and again."""
-    if not np.isfinite(differences).all():
+    if len(differences) < FEWEST or not np.isfinite(differences).all():
         return float("-inf"), float("inf")
     rng = np.random.default_rng(SEED)
     means = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from mirnet.data.ahead import in_order
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Pixels, digest
-from mirnet.errors import DataError, MirnetError
+from mirnet.errors import DataError, MissingDependencyError
 from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.photo import Depth
@@ -22,6 +23,8 @@ from mirnet.imaging.quantize import to_planes
 from mirnet.inference.restorer import PIXEL_TYPES
 from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.protocol import Protocol, score
+
+logger = logging.getLogger("mirnet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +98,22 @@ class _Loaded:
 
 def _load(pair: Pair, depth: Depth | None) -> _Loaded | Fault:
     try:
+        _require_writable_name(pair)
         pictures = [picture.pixels() for picture in pair.pictures()]
         _require_depth(pair, pictures, depth)
         _require_equal_sizes(pair, pictures)
         return _Loaded(pair, *_as_tensors(pictures), tuple(map(digest, pictures)))
-    except (MirnetError, OSError, ValueError) as error:
-        return Fault(id=pair.id, why=one_line(error))
+    except Exception as error:
+        logger.debug("%s", pair.place, exc_info=True)
+        return Fault(id=_printable(pair.id), why=_printable(one_line(error)))
+
+
+def _require_writable_name(pair: Pair) -> None:
+    """Scores, tables and pages are UTF-8, and name their pairs."""
+    try:
+        pair.id.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{pair.place}: its name is not UTF-8; rename it") from error
 
 
 def _require_depth(pair: Pair, pictures: Sequence[Pixels], depth: Depth | None) -> None:
@@ -137,7 +150,10 @@ def _scored(
         seconds = perf_counter() - start
         scores = _numbers(restored, loaded.target, protocol, lpips)
         before = _numbers(loaded.views[:, :3], loaded.target, protocol, lpips)
-    except (MirnetError, OSError, ValueError, RuntimeError) as error:
+    except MissingDependencyError:  # which the next pair would lack too
+        raise
+    except Exception as error:
+        logger.debug("%s", loaded.pair.place, exc_info=True)
         return _fault(loaded.pair, protocol, error)
     score = PairScore(
         id=loaded.pair.id,
@@ -166,4 +182,9 @@ def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:
 
 def one_line(error: Exception) -> str:
     """Its message, whatever wrote it, without line breaks."""
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """With what is no UTF-8 in a file's name spelt out."""
+    return text.encode(errors="backslashreplace").decode()

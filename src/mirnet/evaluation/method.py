@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,13 @@ def by_pictures(folder: Path) -> Method:
     def restore(pair: Pair, views: Tensor) -> Tensor:
         return torch.from_numpy(to_planes(_of_size(picture(pair), views)))[None]
 
+    place = folder.resolve()
+    # Another program mirrors names: "input" would stand for two rows of a page.
+    name = "-".join(place.parts[-2:]) if place.name in ("input", "target") else place.name
+    where = hashlib.sha256(os.fsencode(place)).hexdigest()  # two programs may use one name
     return Method(
-        name=folder.resolve().name,
-        identity={"kind": "pictures", "folder": folder.resolve().name},
+        name=name,
+        identity={"kind": "pictures", "folder": name, "place_sha256": where},
         restore=restore,
         stamp=lambda pair: file_stamp(found[pair.id]) if pair.id in found else "",
     )

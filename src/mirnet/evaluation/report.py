@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import math
-import tempfile
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mirnet.atomic import replacing
 from mirnet.data.pair import Pair
-from mirnet.errors import DataError, MirnetError
+from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark
+from mirnet.evaluation.figures import figures
 from mirnet.evaluation.plots import strip_plot
 from mirnet.evaluation.published import OURS
-from mirnet.evaluation.run import picture_path
 from mirnet.evaluation.scores import Scores, read_scores
-from mirnet.imaging.io import read_photo, write_photo
-from mirnet.imaging.photo import Photo
-from mirnet.imaging.quantize import quantize, to_float
 from mirnet.metrics.protocol import LOWER_IS_BETTER
 
-SHOWN = 3
-"""Pictures from each end of the list."""
-OVERVIEW = 480
-"""Longest side of a whole picture, in pixels."""
-CROP = 96
-"""Side of a crop, in pixels; it is shown three times as large."""
 PLACES = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
 """Decimal places of a metric in a table."""
 NAMES = {"psnr": "PSNR", "ssim": "SSIM", "mae": "MAE", "lpips": "LPIPS"}
 
-AnyPixels = Any
+logger = logging.getLogger("mirnet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +37,6 @@ class Row:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A pair as the page shows it: whole before and after, and crops with a name each."""
-
-    id: str
-    what: str
-    before: str
-    after: str
-    crops: tuple[tuple[str, str], ...]
-
-
 def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
     """Write ``report.html`` for all methods that were scored into ``folder``; return its path.
 
@@ -70,14 +47,16 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
 
     Raises DataError if no method was scored there.
     """
-    every = {path.parent: read_scores(path) for path in sorted(folder.glob("*/score.json"))}
+    every = {path.parent: scores for path, scores in _readable(folder)}
     if not every:
         raise DataError(f"{folder}: holds no scores yet; `mirnet evaluate -o` writes them")
     newest = max(every.values(), key=lambda scores: str(scores.made["at"]))
     comparable = {
         place: scores
         for place, scores in every.items()
-        if scores.protocol == newest.protocol and scores.data_sha256 == newest.data_sha256
+        if scores.protocol == newest.protocol
+        and scores.data_sha256 == newest.data_sha256
+        and scores.groups == newest.groups
     }
     ordered = sorted(comparable, key=lambda place: _rank(comparable[place]))
     methods = [comparable[place] for place in ordered]
@@ -92,12 +71,21 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
         methods=methods,
         left_out=left_out,
         plots=_plots(methods),
-        pictures=_pictures(dict(zip(ordered, methods, strict=True)), pairs),
+        pictures=figures(dict(zip(ordered, methods, strict=True)), pairs),
     )
     path = folder / "report.html"
     with replacing(path) as temporary:
         temporary.write_text(page, "utf-8")
     return path
+
+
+def _readable(folder: Path) -> Iterator[tuple[Path, Scores]]:
+    """The scores in a folder; damaged ones of another method are no reason to have no page."""
+    for path in sorted(folder.glob("*/score.json")):
+        try:
+            yield path, read_scores(path)
+        except DataError as error:
+            logger.warning("left out of the report: %s", error)
 
 
 def _template() -> Any:
@@ -219,88 +207,3 @@ def _plots(methods: Sequence[Scores]) -> list[tuple[str, str]]:
         better = "lower" if metric in LOWER_IS_BETTER else "higher"
         plots.append((f"{NAMES[metric]}, each pair ({better} is better)", strip_plot(strips)))
     return plots
-
-
-def _pictures(methods: dict[Path, Scores], pairs: Sequence[Pair]) -> list[Shown]:
-    """The pairs that the first method helps most and least."""
-    first = next(iter(methods.values()))
-    gains = {pair.id: pair.scores["psnr"] - pair.input["psnr"] for pair in first.pairs}
-    ordered = sorted(
-        (name for name, gain in gains.items() if math.isfinite(gain)), key=gains.__getitem__
-    )
-    least, most = ordered[:SHOWN], ordered[: -SHOWN - 1 : -1]
-    chosen = dict.fromkeys(most, "among the most improved")
-    chosen |= {name: "among the least improved" for name in least if name not in chosen}
-    by_id = {pair.id: pair for pair in pairs}
-    scored = {pair.id: pair for pair in first.pairs}
-    shown = []
-    for name, why in chosen.items():
-        numbers = scored[name]
-        what = (
-            f"{why}: PSNR {numbers.input['psnr']:.2f} → {numbers.scores['psnr']:.2f} dB "
-            f"by {first.method['name']}"
-        )
-        try:
-            shown.append(_shown(by_id[name], what, methods))
-        except (KeyError, MirnetError):  # removed since
-            continue
-    return shown
-
-
-def _shown(pair: Pair, what: str, methods: dict[Path, Scores]) -> Shown:
-    pictures = {"input": _float(pair.views[0].pixels())}
-    for place, scores in methods.items():
-        path = picture_path(place, pair.id)
-        if path.exists():
-            pictures[scores.method["name"]] = _float(read_photo(path).pixels)
-    assert pair.target is not None
-    pictures["target"] = _float(pair.target.pixels())
-    restored = next(
-        (value for name, value in pictures.items() if name not in ("input", "target")),
-        pictures["target"],
-    )
-    top, left = _telling_crop(pictures["input"], restored)
-    window = slice(top, top + CROP), slice(left, left + CROP)
-    return Shown(
-        id=pair.id,
-        what=what,
-        before=_data_uri(_small(pictures["input"]), quality=70),
-        after=_data_uri(_small(restored), quality=70),
-        crops=tuple(
-            (name, _data_uri(value[window], quality=90)) for name, value in pictures.items()
-        ),
-    )
-
-
-def _telling_crop(before: AnyPixels, after: AnyPixels) -> tuple[int, int]:
-    """Where a crop shows most detail that was changed: top and left."""
-    height, width = before.shape[:2]
-    changed = np.abs(after - before).mean(axis=2)
-    detail = np.abs(np.gradient(after.mean(axis=2))).sum(axis=0)
-    weight = changed / (changed.mean() + 1e-6) + detail / (detail.mean() + 1e-6)
-    places = [
-        (top, left)
-        for top in range(0, max(height - CROP, 0) + 1, CROP // 2)
-        for left in range(0, max(width - CROP, 0) + 1, CROP // 2)
-    ]
-    return max(places, key=lambda at: weight[at[0] : at[0] + CROP, at[1] : at[1] + CROP].sum())
-
-
-def _float(pixels: AnyPixels) -> AnyPixels:
-    planes = to_float(pixels)
-    return np.repeat(planes, 3, axis=2) if planes.shape[2] == 1 else planes
-
-
-def _small(picture: AnyPixels) -> AnyPixels:
-    """Brought down by a whole number, by averaging, so that it fits a page."""
-    factor = max(1, math.ceil(max(picture.shape[:2]) / OVERVIEW))
-    height, width = (side // factor * factor for side in picture.shape[:2])
-    blocks = picture[:height, :width].reshape(height // factor, factor, width // factor, factor, 3)
-    return blocks.mean(axis=(1, 3))
-
-
-def _data_uri(picture: AnyPixels, *, quality: int) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.webp"
-        write_photo(Photo(pixels=quantize(picture, np.uint8)), path, quality=quality)
-        return "data:image/webp;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

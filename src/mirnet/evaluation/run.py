@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,16 @@ def run(
         "protocol": asdict(protocol),
         "code_sha256": code_sha256(),
     }
+    if not pairs:
+        raise DataError(f"{data['label']}: holds no pairs to score")
     with _journal(folder, identity) as journal:
+        # Now, and not when a pair is done: a file that changes meanwhile is another one.
+        keys = {pair.id: _key(pair, method) for pair in pairs}
         known = {
-            pair.id: journal.scores[key]
+            # The group is said by the data, which may have been completed since.
+            pair.id: replace(score, group=pair.group)
             for pair in pairs
-            if (key := _key(pair, method)) in journal.scores
+            if (score := journal.known(pair, keys[pair.id]))
         }
         faults = []
         left = [pair for pair in pairs if pair.id not in known]
@@ -79,7 +85,7 @@ def run(
                 faults.append(result)
             else:
                 known[result.pair.id] = result.score
-                journal.add(_key(result.pair, method), result)
+                journal.add(keys[result.pair.id], result)
             if progress:
                 progress(len(known) + len(faults), len(pairs))
         if not known:
@@ -107,7 +113,7 @@ class _Journal:
 
     def __init__(self, folder: Path | None, identity: dict[str, Any]) -> None:
         self.folder = folder
-        self.scores: dict[str, PairScore] = {}
+        self._scores: dict[str, tuple[str, PairScore]] = {}
         if folder is None:
             return
         self._path = folder / JOURNAL
@@ -116,6 +122,16 @@ class _Journal:
         else:
             with replacing(self._path) as temporary:
                 temporary.write_text(json.dumps({"of": identity}) + "\n", "utf-8")
+
+    def known(self, pair: Pair, key: str) -> PairScore | None:
+        """The score of a pair whose key is this one, if its picture is there too.
+
+        A pair has one picture in the folder, and so one score: the last.
+        """
+        found = self._scores.get(pair.id)
+        if self.folder is None or found is None or found[0] != key:
+            return None
+        return found[1] if picture_path(self.folder, pair.id).exists() else None
 
     def add(self, key: str, result: Result) -> None:
         """Keep a restored picture, then its score: what has a score has a picture."""
@@ -135,7 +151,8 @@ class _Journal:
         try:
             before = dict(json.loads(lines[0])["of"])
             for line in map(json.loads, lines[1:]):
-                self.scores[line["key"]] = from_line(line)
+                score = from_line(line)
+                self._scores[score.id] = str(line["key"]), score
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{self._path}: is damaged; remove it, and all is scored again"
@@ -176,10 +193,17 @@ def folder_name(text: str) -> str:
 
 def _key(pair: Pair, method: Method) -> str:
     """Changes when the pair's files or what is made of them change."""
-    stamps = []
-    for picture in pair.pictures():
+    return json.dumps([pair.id, *stamps(pair, method)])
+
+
+def stamps(pair: Pair, method: Method) -> list[str]:
+    """Of the pair's files and of what is made of them; what is not there has none."""
+    found = []
+    sources: list[Callable[[], str]] = [picture.stamp for picture in pair.pictures()]
+    sources.append(partial(method.stamp, pair))
+    for stamp in sources:
         try:
-            stamps.append(picture.stamp())
+            found.append(stamp())
         except OSError:  # which its fault will say
-            stamps.append("")
-    return json.dumps([pair.id, *stamps, method.stamp(pair)])
+            found.append("")
+    return found

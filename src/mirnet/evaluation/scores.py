@@ -94,9 +94,9 @@ class Scores:
             "method": self.method,
             "protocol": self.protocol,
             "data": {**self.data, "pairs": len(self.pairs), "sha256": self.data_sha256},
-            "means": _plain(self.means()),
-            "input_means": _plain(self.input_means()),
-            "groups": {group: _plain(self.means(group)) for group in self.groups},
+            "means": plain(self.means()),
+            "input_means": plain(self.input_means()),
+            "groups": {group: plain(self.means(group)) for group in self.groups},
             "made": self.made,
             "faults": [asdict(fault) for fault in self.faults],
             "scores": [as_line(pair) for pair in self.pairs],
@@ -133,7 +133,7 @@ def read_scores(path: Path) -> Scores:
         found = json.loads(path.read_text("utf-8"))
         if found["format"] > FORMAT:
             raise DataError(f"{path}: was written by a newer mirnet; pip install -U mirnet")
-        return Scores(
+        scores = Scores(
             method=found["method"],
             protocol=found["protocol"],
             data=found["data"],
@@ -141,15 +141,38 @@ def read_scores(path: Path) -> Scores:
             pairs=tuple(from_line(line) for line in found["scores"]),
             faults=tuple(Fault(**fault) for fault in found["faults"]),
         )
+        _check(scores)
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder; name the score.json in it") from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; `mirnet evaluate -o` writes it") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: is no score.json of `mirnet evaluate`, or damaged") from error
+    return scores
+
+
+def _check(scores: Scores) -> None:
+    """Raise ValueError or KeyError for what no run writes."""
+    for part, names in (
+        (scores.method, ("name", "kind")),
+        (scores.protocol, ("name", "version")),
+        (scores.data, ("label",)),
+        (scores.made, ("at",)),
+    ):
+        for name in names:
+            part[name]
+    metrics = scores.pairs[0].scores.keys() if scores.pairs else set()
+    if not metrics or len({pair.id for pair in scores.pairs}) < len(scores.pairs):
+        raise ValueError("no scores, or a pair twice")
+    for pair in scores.pairs:
+        values = [*pair.scores.values(), *pair.input.values()]
+        if not pair.scores.keys() == pair.input.keys() == metrics or any(map(math.isnan, values)):
+            raise ValueError("a score is missing, or no number")
 
 
 def as_line(pair: PairScore) -> dict[str, Any]:
     """A pair's scores as JSON has them."""
-    return {**asdict(pair), "scores": _plain(pair.scores), "input": _plain(pair.input)}
+    return {**asdict(pair), "scores": plain(pair.scores), "input": plain(pair.input)}
 
 
 def from_line(line: dict[str, Any]) -> PairScore:
@@ -179,6 +202,9 @@ def mean(rows: Iterable[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([row[name] for row in every])) for name in every[0]}
 
 
-def _plain(values: dict[str, float]) -> dict[str, float | str]:
-    """JSON has no infinity, which is the PSNR of equal pictures."""
-    return {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """With infinity, which is the PSNR of equal pictures, as text: JSON has none."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }

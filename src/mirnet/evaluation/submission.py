@@ -18,11 +18,14 @@ from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError, MirnetError, MissingDependencyError
 from mirnet.evaluation.evaluate import one_line
 from mirnet.evaluation.method import Method
+from mirnet.evaluation.run import stamps
 from mirnet.evaluation.scores import Fault
 from mirnet.imaging.quantize import to_planes
 
 EVALUATION_VERSION = "1.0"
 """Of the server's protocol."""
+MADE_OF = "made_of.json"
+"""What each file was made of: stamps of pictures."""
 FILES = "submission"
 """The folder of what is sent to the server."""
 
@@ -38,7 +41,8 @@ def write_submission(
 
     A file ``0001.mat`` holds ``Idenoised``, a cell of 1×20 single pictures ``H×W×3`` in [0, 1],
     ``israw`` and ``eval_version``. Files that are there are kept, so that a run that was stopped
-    goes on; ``made.json`` beside their folder says what made them.
+    goes on, unless what they were made of has changed; beside their folder ``made.json`` says what
+    made them.
 
     Args:
         method: what restores.
@@ -53,13 +57,19 @@ def write_submission(
     """
     require_folder(folder / FILES)
     _require_same(method, folder / "made.json")
+    made_of = folder / MADE_OF
+    known = json.loads(made_of.read_text("utf-8")) if made_of.exists() else {}
     faults: list[Fault] = []
     done = 0
     for scene, boxes in groupby(pairs, key=_scene):
         path, members = folder / FILES / f"{scene}.mat", list(boxes)
-        if not path.exists():
+        of = [stamps(pair, method) for pair in members]
+        if not path.exists() or known.get(scene) != of:
             try:
                 _write_scene(path, [_restored(method, pair) for pair in members])
+                known[scene] = of
+                with replacing(made_of) as temporary:
+                    temporary.write_text(json.dumps(known), "utf-8")
             except MissingDependencyError:
                 raise
             except (MirnetError, OSError, ValueError, RuntimeError) as error:

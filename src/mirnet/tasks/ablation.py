@@ -13,6 +13,7 @@ from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import DataSetName, Device, Split
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs
+from mirnet.errors import DataError
 from mirnet.evaluation.method import by_network
 from mirnet.evaluation.published import Table, published
 from mirnet.evaluation.run import run as score
@@ -83,6 +84,11 @@ def ablate(
     """
     split: Split = "test" if "test" in DATASETS[dataset].counts else "val"
     pairs = find_pairs(data, dataset, split)
+    learnt = {pair.place for pair in find_pairs(data, dataset, "train")}
+    if both := [pair.place for pair in pairs if pair.place in learnt]:
+        raise DataError(
+            f"{both[0]}: is both trained on and scored; {data} needs train/ and {split}/"
+        )
     rows = costs(number, budget)
     for variant, row in zip(ABLATIONS[number], rows, strict=True):
         row["psnr"] = []
@@ -113,7 +119,10 @@ def _trained_psnr(recipe: Recipe, place: Path, cache: Path, pairs: Sequence[Pair
     data: dict[str, Any] = {
         "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
     }  # fmt: skip
-    return score(method, pairs, PROTOCOL, data=data, folder=place / "scores").means()["psnr"]
+    scores = score(method, pairs, PROTOCOL, data=data, folder=place / "scores")
+    if scores.faults:  # a mean over other pairs is no row of the same table
+        raise DataError(f"not scored: {scores.faults[0].id}: {scores.faults[0].why}")
+    return scores.means()["psnr"]
 
 
 def orderings(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
