@@ -25,7 +25,7 @@ SHOWN = 3
 OVERVIEW = 480
 """Longest side of a whole picture, in pixels."""
 CROP = 96
-"""Side of a crop, in pixels; it is shown three times as large."""
+"""Side of a crop, in pixels; a page shows it enlarged, by as much as there is room."""
 
 AnyPixels = Any
 
