@@ -1,5 +1,6 @@
 """A tiny network and photos that many tests need."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from mirnet.models.mirnet_v2 import MIRNetV2
 torch.set_num_threads(1)
 
 TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["MIRNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

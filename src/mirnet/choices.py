@@ -23,6 +23,7 @@ AblationBudget = Literal["paper", "small"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Runtime = Literal["auto", "torch", "openvino"]
 OutputDepth = Literal["keep", "8", "16", "float"]
 BenchmarkName = Literal[
     "dpdd", "sidd", "dnd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek"

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 
 from mirnet.inference import fit
+from mirnet.inference.backends import choosing
+from mirnet.inference.backends.openvino import OpenVINO
+from mirnet.inference.backends.trial import Trial
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.running import Runner
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -16,21 +19,31 @@ CPU = torch.device("cpu")
 
 
 class OutOfMemory(MIRNetV2):
-    """Asks for more memory than there is, as PyTorch says it."""
+    """Asks for more memory than there is."""
+
+    words = ""
 
     def forward(self, image: Tensor) -> Tensor:
         if image.shape[2] > 20:
-            raise RuntimeError(
-                "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory"
-            )
+            raise RuntimeError(self.words)
         return super().forward(image)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory",
+        "Exception from src/core/src/runtime/allocator.cpp:79:\nstd::bad_alloc\n",
+        "Check 'ptr' failed at cpu_memory.cpp:257:\nFailed to allocate 740294656 bytes of memory",
+    ],
+    ids=["PyTorch", "OpenVINO's tensors", "OpenVINO's graph"],
+)
 def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, words: str
 ) -> None:
     torch.manual_seed(0)
     model = OutOfMemory(TINY)
+    model.words = words
     image = torch.rand(2, 3, 30, 41)
     restored = Runner(model, CPU, torch.float32, None)(image, where="a.png")
     with torch.no_grad():
@@ -70,3 +83,26 @@ def test_a_limit_makes_tiles_and_the_same_picture(
 def test_a_limit_is_above_zero(tiny_model: MIRNetV2, memory: Any) -> None:
     with pytest.raises(ValueError, match="memory: is a number of bytes above 0"):
         Restorer(tiny_model, memory=memory)
+
+
+def test_a_large_picture_goes_through_the_runtime_that_is_faster(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    seen = []
+
+    class Noticed(OpenVINO):
+        def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+            seen.append((tuple(images.shape), dtype))
+            return super().__call__(images, torch.float32)
+
+    monkeypatch.setattr(choosing, "OpenVINO", Noticed)
+    monkeypatch.setattr(choosing, "trial_of", lambda _: Trial(2.0, 1e-6, 9.0, 65.0))
+    eight = np.random.default_rng(0).integers(0, 256, (515, 1023, 3), np.uint8)
+    for pixels in (eight, eight.astype(np.uint16) * 257, eight[:100]):
+        restored = Restorer(tiny_model, device="cpu")(pixels)
+        expected = Restorer(tiny_model, device="cpu", runtime="torch")(pixels)
+        assert np.abs(restored.astype(int) - expected).max() <= 1
+    Restorer(tiny_model, device="cpu", precision="float32")(eight)
+    shape = (1, 3, 516, 1024)
+    assert seen == [(shape, torch.bfloat16), (shape, torch.float32), (shape, torch.float32)]

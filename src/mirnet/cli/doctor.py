@@ -12,6 +12,8 @@ OPTIONAL = {
     "train": ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py"),
     "baselines": ("bm3d", "scikit-image"),
     "lpips": ("torchmetrics",),
+    "fast": ("openvino",),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
 }
 
 
@@ -29,7 +31,10 @@ def doctor() -> int:
         return 1
     _report_devices()
     _report_formats()
-    return 0 if _report_weights() else 1
+    if not _report_weights():
+        return 1
+    _report_runtimes()
+    return 0
 
 
 def _report(name: str, remedy: str) -> bool:
@@ -83,3 +88,16 @@ def _report_weights() -> bool:
             print(f"  weights            {error}")
             complete = False
     return complete
+
+
+def _report_runtimes() -> None:
+    """What computes large photos on this CPU, with each of the weights; tried if it never was."""
+    from mirnet.checkpoints.catalog import CATALOG, verified
+    from mirnet.checkpoints.load import load_model
+    from mirnet.inference.backends.choosing import report
+    from mirnet.models.mirnet_v2 import MIRNetV2
+
+    for weights in CATALOG.values():
+        network = load_model(verified(weights))
+        assert isinstance(network, MIRNetV2)
+        print(f"  runtime            {weights.name}: {report(network)}")

@@ -175,7 +175,7 @@ def _methods(
             raise DataError(f"--benchmark {benchmark}: is for {expected}, not --task {task}")
         task = expected
     path, checkpoint = checkpoint_for(task, weights_for(task, weights))
-    restorer = Restorer(checkpoint.build(), device=device, precision=precision)
+    restorer = Restorer(checkpoint.build(), device=device, precision=precision, runtime="torch")
     return [by_network(restorer, path, path.stem), *found]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from mirnet.choices import Device, Precision, TaskName
+from mirnet.choices import Device, Precision, Runtime, TaskName
 from mirnet.errors import MirnetError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def restore(
     device: Device = "auto",
     precision: Precision = "auto",
     memory: str | None = None,
+    runtime: Runtime = "auto",
 ) -> int:
     """Restore photos: PNG, JPEG, TIFF, WebP and AVIF, 8 or 16 bit, metadata kept.
 
@@ -72,6 +73,9 @@ def restore(
         The most that this process may take on the device, such as 2GiB; what is free, unless told.
         A photo that will not fit in one piece goes in tiles, its features in memory or in a
         scratch file (in TMPDIR); the result is the same.
+    runtime
+        What computes on a CPU a photo that goes in one piece; auto tries once whether OpenVINO,
+        if it is installed, gives the same and faster.
     """
     from mirnet.inference.batch import run
     from mirnet.inference.planning import plan
@@ -88,7 +92,7 @@ def restore(
     chosen = weights_for(task, weights)
 
     def load() -> RestoreFile:
-        restorer = _restorer(chosen, task, device, precision, limit)
+        restorer = _restorer(chosen, task, device, precision, limit, runtime)
         return partial(
             restorer.restore_file,
             strength=strength,
@@ -106,7 +110,12 @@ def restore(
 
 
 def _restorer(
-    weights: str, task: TaskName | None, device: Device, precision: Precision, memory: int | None
+    weights: str,
+    task: TaskName | None,
+    device: Device,
+    precision: Precision,
+    memory: int | None,
+    runtime: Runtime,
 ) -> Restorer:
     """The restorer, after a look at what its weights are for."""
     from mirnet.inference.restorer import Restorer
@@ -119,7 +128,9 @@ def _restorer(
             "dual-pixel photo, which can't be read from files yet; give other --weights"
         )
     print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
-    return Restorer(checkpoint.build(), device=device, precision=precision, memory=memory)
+    return Restorer(
+        checkpoint.build(), device=device, precision=precision, memory=memory, runtime=runtime
+    )
 
 
 class _Bar(logging.Handler):

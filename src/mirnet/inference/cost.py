@@ -54,7 +54,7 @@ def measure_cost(
 
     Raises DeviceError and InsufficientMemoryError as a Restorer does.
     """
-    restorer = Restorer(build(config), device=device, precision=precision)
+    restorer = Restorer(build(config), device=device, precision=precision, runtime="torch")
     picture = torch.rand(1, config.in_channels, height, width, device=restorer.device)
     # The first run's memory: after it, libraries and allocators keep some of what they took.
     before = _memory(restorer.device, reset=True)

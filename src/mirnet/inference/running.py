@@ -9,7 +9,9 @@ import time
 import torch
 from torch import Tensor
 
+from mirnet.choices import Runtime
 from mirnet.errors import NonFiniteError
+from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.fit import Fit, choose_fit
 from mirnet.inference.memory import estimate_memory
 from mirnet.inference.padding import crop, pad
@@ -36,14 +38,20 @@ class Runner:
     """
 
     def __init__(
-        self, network: Network, device: torch.device, dtype: torch.dtype, limit: int | None
+        self,
+        network: Network,
+        device: torch.device,
+        dtype: torch.dtype,
+        limit: int | None,
+        runtime: Runtime = "torch",
     ) -> None:
-        """Copy the network to its device."""
+        """Copy the network to its device. Raises what ``Runtimes`` does."""
         self.device, self.dtype, self.limit = device, dtype, limit
         self.network = copy.deepcopy(network).to(device, torch.float32).eval()
         if device.type != "mps":
             # 1.3 times as fast on the CPU; PyTorch's type hints miss this overload.
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._runtimes = Runtimes(self.network, device, dtype, runtime)
 
     def fits(
         self,
@@ -70,22 +78,34 @@ class Runner:
         )
 
     def __call__(
-        self, images: Tensor, *, where: str, progress: Progress = ignore_progress
+        self,
+        images: Tensor,
+        *,
+        where: str,
+        for_8_bits: bool = False,
+        progress: Progress = ignore_progress,
     ) -> Tensor:
         """Run ``(N, C, H, W)`` of any size, clipped to [0, 1]; the output is float32, not clipped.
+
+        Args:
+            images: any floats.
+            where: what messages begin with.
+            for_8_bits: whether bfloat16 will do where a runtime is faster with it.
+            progress: told how many tiles are done, of how many.
 
         Raises:
             InsufficientMemoryError: it will not fit.
             NonFiniteError: the output is not finite even in float32.
         """
-        outputs = self._within_memory(images, self.dtype, where, progress)
+        wanted = Wanted(self.dtype, for_8_bits)
+        outputs = self._within_memory(images, wanted, where, progress)
         if bool(torch.isfinite(outputs).all()):
             return outputs
-        if self.dtype != torch.float32:
-            logger.warning("the output in %s is not finite; redone in float32", self.dtype)
+        if self._runtimes.pick(_pixels(images), wanted)[1] != torch.float32:
+            logger.warning("%s: the output is not finite; redone in float32", where)
             del outputs
             again = f"{where}: the second try in float32"
-            outputs = self._within_memory(images, torch.float32, again, progress)
+            outputs = self._within_memory(images, Wanted(torch.float32), again, progress)
         if not bool(torch.isfinite(outputs).all()):
             raise NonFiniteError(
                 "the network's output is not finite even in float32; check the input for NaN and "
@@ -94,15 +114,15 @@ class Runner:
         return outputs
 
     def _within_memory(
-        self, images: Tensor, dtype: torch.dtype, where: str, progress: Progress
+        self, images: Tensor, wanted: Wanted, where: str, progress: Progress
     ) -> Tensor:
         """The best way that goes; one that ran out of memory after all gives way to the next."""
         batch, _, height, width = images.shape
-        ways = self.fits(height, width, batch=batch, where=where, dtype=dtype)
+        ways = self.fits(height, width, batch=batch, where=where, dtype=wanted.dtype)
         for way, next_way in zip(ways, [*ways[1:], None], strict=True):
             self._announce(way, height, width, where)
             try:
-                return self._run(images, dtype, way, progress)
+                return self._run(images, wanted, way, progress)
             except (MemoryError, RuntimeError) as error:
                 if next_way is None or not _is_out_of_memory(error):
                     raise
@@ -111,22 +131,26 @@ class Runner:
                 torch.cuda.empty_cache()
         raise AssertionError("unreachable: the last way returns or raises")
 
+    def _run(self, images: Tensor, wanted: Wanted, way: Fit, progress: Progress) -> Tensor:
+        if way.tile is None:
+            inputs = images.to(self.device, torch.float32).clamp(0, 1)
+            padded = pad(inputs, self.network.config.multiple)
+            backend, dtype = self._runtimes.pick(_pixels(images), wanted)
+            return crop(backend(padded, dtype), *images.shape[2:])
+        return self._in_tiles(images, wanted.dtype, way, progress)
+
     @torch.no_grad()
-    def _run(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
+    def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
+        assert isinstance(self.network, MIRNetV2)
+        assert way.tile
+        tiled = []
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            if way.tile is None:
-                inputs = images.to(self.device, torch.float32).clamp(0, 1)
-                padded = pad(inputs, self.network.config.multiple)
-                outputs: Tensor = self.network(padded)
-                return crop(outputs, *images.shape[2:]).float()
-            assert isinstance(self.network, MIRNetV2)
-            tiled = []
             for image in images[:, None]:
                 rest = _rest(way, dtype, self.device)
                 tiled.append(
                     stream(self.network, image, tile=way.tile, rest=rest, progress=progress)
                 )
-            return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
+        return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
 
     def _announce(self, way: Fit, height: int, width: int, where: str) -> None:
         """Say what is done, and how long it takes, of a picture in tiles."""
@@ -144,9 +168,13 @@ class Runner:
         for height, width in ((16, 16), SAMPLE):
             picture = torch.full((1, self.network.config.in_channels, height, width), 0.5)
             start = time.perf_counter()
-            self._run(picture, self.dtype, way, ignore_progress)
+            self._run(picture, Wanted(self.dtype), way, ignore_progress)
             seconds = time.perf_counter() - start
         return seconds / (SAMPLE[0] * SAMPLE[1])
+
+
+def _pixels(images: Tensor) -> int:
+    return images.numel() // images.shape[1]
 
 
 def _rest(way: Fit, dtype: torch.dtype, device: torch.device) -> Rest:
@@ -156,7 +184,8 @@ def _rest(way: Fit, dtype: torch.dtype, device: torch.device) -> Rest:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has a class for it on GPUs alone; on the CPU it is a RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "not enough memory" in str(error)
+    """PyTorch has a class for it on GPUs alone; else it is a RuntimeError, by its words."""
+    words = ("not enough memory", "bad_alloc", "Failed to allocate")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        each in str(error) for each in words
     )

@@ -114,7 +114,7 @@ def ablate(
 
 def _trained_psnr(recipe: Recipe, place: Path, cache: Path, pairs: Sequence[Pair]) -> float:
     path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
-    restorer = Restorer(load_checkpoint(path).build(), device=recipe.device)
+    restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
     method = by_network(restorer, path, place.name)
     data: dict[str, Any] = {
         "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None

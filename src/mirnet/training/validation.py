@@ -78,7 +78,9 @@ class Validation:
         provenance: dict[str, Any] = {"recipe": recipe.to_dict(), "step": state.step}
         scores: dict[str, dict[str, float]] = {}
         try:
-            restorer = Restorer(model, device=str(device), precision=recipe.precision)
+            restorer = Restorer(
+                model, device=str(device), precision=recipe.precision, runtime="torch"
+            )
             scores = self._score(restorer, team)
             if team.is_first:  # the others wait for nothing of this
                 self._tell(restorer, scores, state.step, log)

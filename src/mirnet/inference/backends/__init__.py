@@ -1,0 +1,1 @@
+"""What computes: one small interface, one file for each runtime, and the choice between them."""

@@ -1,0 +1,159 @@
+"""What OpenVINO does with a network on this machine: tried once, and kept for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mirnet.atomic import replacing, require_folder
+from mirnet.errors import MirnetError
+from mirnet.inference.backends import openvino
+from mirnet.inference.backends.backend import Backend
+from mirnet.inference.backends.openvino import OpenVINO
+from mirnet.inference.backends.pytorch import PyTorch
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+PARITY = 1e-5
+"""The most that float32 may differ from PyTorch's anywhere."""
+QUIET = 60.0
+"""The least PSNR, in dB, between bfloat16 and float32: rounding to 8 bits makes 59 dB by itself."""
+SIZE = (192, 320)
+"""Height and width of the picture that is tried."""
+
+logger = logging.getLogger("mirnet")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What OpenVINO did with a network, beside PyTorch.
+
+    Attributes:
+        speed: how many times as fast it was, in float32.
+        error: the largest difference in float32, of values in [0, 1]; 1 if it did not run.
+        low_speed: how many times as fast as PyTorch in float32 it was in bfloat16; 0 if this
+            processor has none.
+        low_psnr: of bfloat16 against float32, in dB.
+    """
+
+    speed: float
+    error: float
+    low_speed: float = 0.0
+    low_psnr: float = 0.0
+
+    def __str__(self) -> str:
+        """What came of it, in words."""
+        if not self.speed:
+            return "can't run this network; PyTorch does"
+        low = f", in bfloat16 {self.low_speed:.1f} times" if self.low_speed else ""
+        what = f"{self.speed:.1f} times as fast as PyTorch{low}; differs by {self.error:.0e}"
+        return what if self.is_good or self.is_good_for_8_bits else f"{what}; PyTorch is taken"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it gives the same, and faster."""
+        return self.error <= PARITY and self.speed > 1
+
+    @property
+    def is_good_for_8_bits(self) -> bool:
+        """Whether bfloat16 is faster still, and disappears in the rounding of 8 bits."""
+        is_right = self.error <= PARITY and self.low_psnr >= QUIET
+        return is_right and self.low_speed > max(self.speed, 1)
+
+
+def trial_of(network: MIRNetV2) -> Trial:
+    """What a trial gave, now or earlier. Raises MissingDependencyError without OpenVINO."""
+    key = _key(network)
+    place = cache_folder() / "runtimes.json"
+    known = _known(place)
+    try:
+        return Trial(**known[key])
+    except (KeyError, TypeError):
+        trial = _try(network)
+    _keep(place, known | {key: asdict(trial)})
+    return trial
+
+
+def cache_folder() -> Path:
+    """Where mirnet keeps what it can find out again; ``MIRNET_CACHE`` names another folder."""
+    if named := os.environ.get("MIRNET_CACHE"):
+        return Path(named).expanduser()
+    around = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(around) if around else Path.home() / ".cache") / "mirnet"
+
+
+def _try(network: MIRNetV2) -> Trial:
+    """Run both, and compare time and result; a runtime that fails is not taken."""
+    picture = _picture(network.config.in_channels)
+    try:
+        expected, reference_s = _timed(PyTorch(network), picture, torch.float32)
+        candidate = OpenVINO(network)
+        given, seconds = _timed(candidate, picture, torch.float32)
+        error = float((given - expected).abs().max())
+        if torch.bfloat16 not in openvino.arithmetics():
+            return Trial(reference_s / seconds, error)
+        low, low_s = _timed(candidate, picture, torch.bfloat16)
+    except (RuntimeError, MirnetError) as why:
+        logger.debug("OpenVINO can't run this network", exc_info=why)
+        return Trial(speed=0.0, error=1.0)
+    noise = float((low.clamp(0, 1) - given.clamp(0, 1)).square().mean())
+    psnr = -10 * float(torch.tensor(max(noise, 1e-12)).log10())
+    return Trial(reference_s / seconds, error, reference_s / low_s, psnr)
+
+
+def _timed(backend: Backend, picture: Tensor, dtype: torch.dtype) -> tuple[Tensor, float]:
+    """The result, and the better of two times; the first run compiles."""
+    outputs = backend(picture, dtype)
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        backend(picture, dtype)
+        times.append(time.perf_counter() - start)
+    return outputs, min(times)
+
+
+def _picture(channels: int) -> Tensor:
+    """Slopes with noise on them, the same each time."""
+    height, width = SIZE
+    slope = torch.linspace(0, 1, width) * torch.linspace(0.2, 1, height)[:, None]
+    noise = torch.randn(channels, height, width, generator=torch.Generator().manual_seed(0))
+    return (slope + 0.05 * noise).clamp(0, 1)[None]
+
+
+def _key(network: MIRNetV2) -> str:
+    """What the trial hangs on: weights, runtimes, processor."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    versions = (torch.__version__, OpenVINO(network).name)
+    processor = (openvino.processor(), torch.get_num_threads())
+    digest.update(repr((network.config, versions, processor)).encode())
+    return digest.hexdigest()
+
+
+def _known(place: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(place.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _keep(place: Path, trials: Mapping[str, Any]) -> None:
+    """For the next time, where that can be written."""
+    try:
+        require_folder(place.parent)
+        with replacing(place) as temporary:
+            temporary.write_text(json.dumps(trials, indent=1) + "\n", "utf-8")
+    except OSError:
+        logger.debug("%s: can't be written", place, exc_info=True)

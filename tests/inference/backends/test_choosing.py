@@ -1,0 +1,94 @@
+import logging
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from mirnet.errors import ConfigError, DeviceError, MissingDependencyError
+from mirnet.inference.backends import choosing, openvino
+from mirnet.inference.backends.choosing import WORTH, Runtimes, Wanted
+from mirnet.inference.backends.openvino import OpenVINO
+from mirnet.inference.backends.pytorch import PyTorch
+from mirnet.inference.backends.trial import Trial
+from mirnet.models.mirnet_v1 import MIRNetV1, MIRNetV1Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+pytest.importorskip("openvino")
+CPU, LARGE = torch.device("cpu"), WORTH
+FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
+
+
+Taken = Callable[..., tuple[type, torch.dtype]]
+
+
+@pytest.fixture
+def taken(tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch) -> Taken:
+    """What is taken, and in which arithmetic, after such a trial."""
+
+    def taken(
+        trial: Trial, pixels: int = LARGE, for_8_bits: bool = False, runtime: str = "auto"
+    ) -> tuple[type, torch.dtype]:
+        monkeypatch.setattr(choosing, "trial_of", lambda _: trial)
+        runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, runtime)  # type: ignore[arg-type]
+        backend, dtype = runtimes.pick(pixels, Wanted(FLOAT32, for_8_bits))
+        return type(backend), dtype
+
+    return taken
+
+
+GOOD, SLOW, LOW = Trial(1.5, 1e-6), Trial(0.9, 1e-6), Trial(1.5, 1e-6, 6.0, 65.0)
+
+
+def test_auto_takes_what_a_trial_showed(taken: Taken) -> None:
+    assert taken(GOOD) == (OpenVINO, FLOAT32)
+    assert taken(SLOW) == (PyTorch, FLOAT32)
+    assert taken(GOOD, pixels=LARGE - 1) == (PyTorch, FLOAT32)
+
+
+def test_8_bits_go_in_bfloat16_where_that_is_faster(taken: Taken) -> None:
+    assert taken(LOW, for_8_bits=True) == (OpenVINO, BFLOAT16)
+    assert taken(LOW) == (OpenVINO, FLOAT32)
+    assert taken(GOOD, for_8_bits=True) == (OpenVINO, FLOAT32)
+
+
+def test_a_runtime_that_was_named_is_taken(taken: Taken) -> None:
+    assert taken(SLOW, pixels=64, runtime="openvino") == (OpenVINO, FLOAT32)
+    assert taken(LOW, for_8_bits=True, runtime="torch") == (PyTorch, FLOAT32)
+
+
+def test_the_choice_is_said_once(
+    tiny_model: MIRNetV2,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO, "mirnet")
+    monkeypatch.setattr(choosing, "trial_of", lambda _: GOOD)
+    runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, "auto")
+    for _ in range(2):
+        runtimes.pick(LARGE, Wanted(FLOAT32))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{OpenVINO(tiny_model).name}: 1.5 times as fast as PyTorch; differs by 1e-06"
+    ]
+
+
+def test_what_openvino_cannot_do_goes_through_pytorch(tiny_model: MIRNetV2) -> None:
+    first = MIRNetV1(MIRNetV1Config(width=8, recursive_groups=1, blocks=1)).eval()
+    for network, dtype in ((first, FLOAT32), (tiny_model, torch.float16)):
+        backend, used = Runtimes(network, CPU, dtype, "auto").pick(LARGE, Wanted(dtype))
+        assert (type(backend), used) == (PyTorch, dtype)
+    with pytest.raises(ConfigError, match="runs mirnet-v2, not mirnet-v1; take torch"):
+        Runtimes(first, CPU, FLOAT32, "openvino")
+    with pytest.raises(DeviceError, match="no float16 on this processor"):
+        Runtimes(tiny_model, CPU, torch.float16, "openvino")
+    with pytest.raises(DeviceError, match="computes on the CPU, not on mps"):
+        Runtimes(tiny_model, torch.device("mps"), FLOAT32, "openvino")
+
+
+def test_without_openvino(tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert not openvino.is_installed()
+    backend, _ = Runtimes(tiny_model, CPU, FLOAT32, "auto").pick(LARGE, Wanted(FLOAT32))
+    assert isinstance(backend, PyTorch)
+    with pytest.raises(MissingDependencyError, match=r'pip install "mirnet\[fast\]"'):
+        Runtimes(tiny_model, CPU, FLOAT32, "openvino")

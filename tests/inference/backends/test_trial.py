@@ -1,0 +1,130 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mirnet.inference.backends import openvino, trial
+from mirnet.inference.backends.openvino import OpenVINO
+from mirnet.inference.backends.trial import Trial, trial_of
+from mirnet.models.mirnet_v2 import MIRNetV2
+
+pytest.importorskip("openvino")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MIRNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(trial, "SIZE", (16, 32))
+    return tmp_path / "cache" / "runtimes.json"
+
+
+def test_a_trial_measures_and_is_kept(
+    tiny_model: MIRNetV2, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trial_of(tiny_model)
+    assert first.speed > 0
+    assert first.error <= trial.PARITY
+    assert len(json.loads(cache.read_text("utf-8"))) == 1
+    monkeypatch.setattr(trial, "_try", lambda _: pytest.fail("was tried again"))
+    assert trial_of(tiny_model) == first
+
+
+def test_other_weights_are_tried_for_themselves(tiny_model: MIRNetV2, cache: Path) -> None:
+    trial_of(tiny_model)
+    trial_of(MIRNetV2(tiny_model.config))
+    assert len(json.loads(cache.read_text("utf-8"))) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}'])
+def test_a_damaged_cache_is_made_anew(tiny_model: MIRNetV2, cache: Path, content: str) -> None:
+    cache.parent.mkdir()
+    cache.write_text(content)
+    trial_of(tiny_model)
+    assert any(json.loads(cache.read_text("utf-8")).values())
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MIRNET_CACHE", str(tmp_path / "file" / "below"))
+    assert trial_of(tiny_model).speed > 0
+
+
+class Fails(OpenVINO):
+    def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        raise RuntimeError("Exception from src/inference/src/cpp/core.cpp:109")
+
+
+class Differs(OpenVINO):
+    def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        return super().__call__(images, torch.float32) + (1e-4 if dtype == torch.float32 else 0)
+
+
+def test_a_runtime_that_fails_is_not_taken(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "OpenVINO", Fails)
+    found = trial_of(tiny_model)
+    assert not found.is_good
+    assert not found.is_good_for_8_bits
+    assert str(found) == "can't run this network; PyTorch does"
+
+
+def test_a_runtime_that_gives_something_else_is_not_taken(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "OpenVINO", Differs)
+    found = dataclasses.replace(trial_of(tiny_model), speed=9.0)
+    assert found.error == pytest.approx(1e-4, rel=0.05)
+    assert not found.is_good
+    assert str(found).endswith("differs by 1e-04; PyTorch is taken")
+
+
+class Coarse(OpenVINO):
+    """Has bfloat16, which costs a little."""
+
+    def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        outputs = super().__call__(images, torch.float32)
+        return outputs + (1e-2 if dtype == torch.bfloat16 else 0)
+
+
+def test_bfloat16_is_tried_where_it_is_there(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, "arithmetics", lambda: (torch.float32, torch.bfloat16))
+    monkeypatch.setattr(trial, "OpenVINO", Coarse)
+    found = trial_of(tiny_model)
+    assert found.low_speed > 0
+    assert found.low_psnr == pytest.approx(40, abs=0.5)
+    assert "in bfloat16" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("found", "is_good", "is_good_for_8_bits"),
+    [
+        (Trial(1.5, 1e-6), True, False),
+        (Trial(0.9, 1e-6), False, False),
+        (Trial(1.5, 1e-4), False, False),
+        (Trial(1.5, 1e-6, 5.0, 61.0), True, True),
+        (Trial(1.5, 1e-6, 5.0, 59.0), True, False),
+        (Trial(1.5, 1e-6, 1.4, 61.0), True, False),
+        (Trial(0.9, 1e-6, 5.0, 61.0), False, True),
+        (Trial(1.5, 1e-4, 5.0, 61.0), False, False),
+    ],
+)
+def test_what_is_taken(found: Trial, is_good: bool, is_good_for_8_bits: bool) -> None:
+    assert (found.is_good, found.is_good_for_8_bits) == (is_good, is_good_for_8_bits)
+
+
+def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MIRNET_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert trial.cache_folder() == tmp_path / "mirnet"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert trial.cache_folder() == tmp_path / ".cache" / "mirnet"
