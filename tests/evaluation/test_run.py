@@ -137,6 +137,17 @@ def test_restored_pictures_are_kept_and_score_the_same(
     assert [pair.scores for pair in again.pairs] == [pair.scores for pair in before.pairs]
 
 
+def test_pictures_of_float_data_are_kept_in_16_bits(tmp_path: Path) -> None:
+    for part in ("input", "target"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        pixels = random_pixels((20, 24, 3)).astype(np.float32) / 300
+        write_photo(Photo(pixels=pixels), tmp_path / "data" / part / "0.tif")
+    method = Method(name="same", identity={"kind": "test"}, restore=lambda _, views: views)
+    pairs, folder = find_pairs(tmp_path / "data"), tmp_path / "out"
+    run(method, pairs, PROTOCOLS["photo"], data=DATA, folder=folder)
+    assert read_photo(picture_path(folder, "0")).pixels.dtype == np.uint16
+
+
 def test_another_program_s_changed_picture_is_scored_again(
     scored: Callable[..., Scores], tmp_path: Path
 ) -> None:

@@ -137,7 +137,7 @@ class _Journal:
         """Keep a restored picture, then its score: what has a score has a picture."""
         if self.folder is None:
             return
-        is_deep = "uint16" in {each.layout().dtype for each in result.pair.pictures()}
+        is_deep = any(each.layout().dtype != "uint8" for each in result.pair.pictures())
         dtype = np.uint16 if is_deep else np.uint8
         pixels = from_planes(result.restored.float().numpy(), channels=3, dtype=dtype)
         write_photo(Photo(pixels=pixels), picture_path(self.folder, result.pair.id))
