@@ -182,6 +182,9 @@ def test_weights_of_another_task_are_refused(
         (["--compare", "a.json", "b.json", "--precision", "float32"], "--compare: takes two"),
         (["MINE", "--pictures", "p", "--task", "denoising"], "--pictures: are there already"),
         (["MINE", "--pictures", "p", "--device", "cpu"], "--pictures: are there already"),
+        (["MINE", "--baseline", "clahe", "--device", "cpu"], "--baseline: needs no network"),
+        (["MINE", "--baseline", "clahe", "--precision", "float16"], "--baseline: needs no net"),
+        (["MINE", "--baseline", "clahe", "--baseline", "clahe"], "--baseline: name each method on"),
     ],
 )
 def test_options_that_would_count_for_nothing_are_refused(
@@ -194,9 +197,12 @@ def test_options_that_would_count_for_nothing_are_refused(
     assert error.count("\n") == 1
 
 
-def test_a_submission_has_no_scores_to_print(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("option", [["--json"], ["--note", "x"], ["--workers", "2"]])
+def test_a_submission_has_no_scores_to_print(
+    option: list[str], tmp_path: Path, capsys: Capture
+) -> None:
     publishers.dnd(tmp_path / "DND")
-    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), "--json"]
+    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), *option]
     assert main([*command, "-o", str(tmp_path / "out")]) == 1
     assert "--benchmark dnd: has no scores here" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

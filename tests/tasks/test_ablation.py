@@ -7,8 +7,7 @@ from typing import get_args
 
 import pytest
 
-from mirnet.choices import AblationBudget
-from mirnet.cli.ablate import EVERY
+from mirnet.choices import AblationBudget, TableNumber
 from mirnet.cli.app import main
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
@@ -25,7 +24,7 @@ TINY = replace(SMALL, steps=3, patches=(8, 12, 16, 20), warmup=1)
 
 
 def test_every_row_of_every_table_is_there() -> None:
-    assert tuple(ABLATIONS) == EVERY
+    assert tuple(ABLATIONS) == get_args(TableNumber)
     assert set(BUDGETS) == set(get_args(AblationBudget))
     for number, variants in ABLATIONS.items():
         assert [variant.row for variant in variants] == list(published()[number].rows)
@@ -70,6 +69,12 @@ def test_counted_costs_are_the_paper_s_within_its_rounding(number: int) -> None:
             assert round(row["flops"] / 1e9, 1) == paper["FLOPs (B)"]
         if "Parameters" in paper:
             assert row["fusion_parameters"] == paper["Parameters"]
+
+
+def test_one_stream_is_fused_with_nothing() -> None:
+    counted = {row["row"]: row["fusion_parameters"] for row in costs(11, PAPER)}
+    assert counted["1 stream, 2 columns"] == 0
+    assert counted["2 streams, 2 columns"] == 1_536
 
 
 @pytest.mark.parametrize("number", ABLATIONS)
@@ -134,6 +139,11 @@ def test_a_dry_run_prints_costs_beside_the_paper_s(capsys: pytest.CaptureFixture
         ([], "ablate: say where the pairs are, with --data FOLDER, or give --dry-run"),
         (["--data", "x", "--seeds", "0"], "--seeds: must be from 1 to 100, got 0"),
         (["--data", "nowhere", "--table", "9"], "nowhere: there is no such folder"),
+        (["--dry-run", "--data", "x"], "--dry-run: trains nothing; give --table, --budget"),
+        (["--dry-run", "--dataset", "pairs"], "--dry-run: trains nothing"),
+        (["--dry-run", "--seeds", "0"], "--dry-run: trains nothing"),
+        (["--dry-run", "-o", "x"], "--dry-run: trains nothing"),
+        (["--dry-run", "--device", "cpu"], "--dry-run: trains nothing"),
     ],
 )
 def test_wrong_arguments_get_one_line(

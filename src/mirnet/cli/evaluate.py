@@ -100,8 +100,12 @@ def evaluate(
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
     if pictures is not None and (task, device, precision) != (None, "auto", "auto"):
         raise DataError("--pictures: are there already; leave --task, --device, --precision out")
-    if benchmark == "dnd" and (lpips is not None or json_output):
-        raise DataError("--benchmark dnd: has no scores here; leave --lpips and --json out")
+    if benchmark == "dnd" and (json_output or any((lpips, note, workers))):
+        raise DataError(
+            "--benchmark dnd: has no scores here; leave --lpips, --note, --workers and --json out"
+        )
+    if len(set(baseline)) < len(baseline):
+        raise DataError("--baseline: name each method once")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
     if lpips is not None:
         for subject in subjects:
@@ -168,6 +172,8 @@ def _methods(
     if pictures is not None:
         return [by_pictures(pictures.expanduser()), *found]
     if found and weights is None and task is None:
+        if (device, precision) != ("auto", "auto"):
+            raise DataError("--baseline: needs no network; leave --device and --precision out")
         return found
     if benchmark is not None:
         expected = task_of(benchmark)

@@ -19,16 +19,13 @@ from mirnet.evaluation.published import Table, published
 from mirnet.evaluation.run import run as score
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
-from mirnet.models.complexity import complexity
+from mirnet.models.complexity import complexity, fusion_parameters
 from mirnet.models.config import MIRNetV2Config
-from mirnet.models.skff import make_fusion
 from mirnet.tasks.ablations import ABLATIONS, Budget, ablation_recipe
 from mirnet.training.loop import train
 from mirnet.training.recipe import Recipe
 
 PROTOCOL = PROTOCOLS["realsr-x3"]
-FUSED = 64
-"""Channels at which Table 9 counts a fusion's parameters."""
 
 
 def costs(number: int, budget: Budget) -> list[dict[str, Any]]:
@@ -39,7 +36,6 @@ def costs(number: int, budget: Budget) -> list[dict[str, Any]]:
         recipe = ablation_recipe(variant, budget, Path("data"), "realsr-x3", seed=0, device="cpu")
         config = recipe.model.config()
         assert isinstance(config, MIRNetV2Config)
-        fusion = make_fusion(config.fusion, FUSED)
         counts = complexity(config)
         rows.append(
             {
@@ -47,7 +43,8 @@ def costs(number: int, budget: Budget) -> list[dict[str, Any]]:
                 "run": variant.name,
                 "parameters": counts.parameters,
                 "flops": counts.operations,
-                "fusion_parameters": sum(each.numel() for each in fusion.parameters()),
+                # One stream is joined with nothing.
+                "fusion_parameters": fusion_parameters(config.fusion) if config.streams > 1 else 0,
                 "patches": sorted({stage.patch_size for stage in recipe.schedule.stages}),
                 "paper": dict(zip(paper.columns, paper.rows[variant.row], strict=True)),
             }
