@@ -103,6 +103,19 @@ def test_a_table_is_trained_scored_and_kept(tmp_path: Path) -> None:
     assert f"Of the paper's 3 orderings by PSNR, {result['orderings']['held']} held." in text
 
 
+@pytest.mark.parametrize(("scales", "protocol"), [((2, 3, 4), "realsr-x3"), ((4,), "realsr-x4")])
+def test_realsr_is_taken_as_published_and_scored_by_its_scale(
+    scales: tuple[int, ...], protocol: str, tmp_path: Path
+) -> None:
+    for scale in scales:
+        data = publishers.realsr(tmp_path / "data", scale=scale)
+    tiny = replace(TINY, steps=2)
+    result = ablate(9, tiny, data, None, tmp_path / "out", seeds=1)
+    assert result["protocol"] == protocol
+    scores = tmp_path / "out" / "runs" / f"{FULL}-seed0" / "scores" / "score.json"
+    assert json.loads(scores.read_text())["protocol"]["name"] == protocol
+
+
 def test_orderings_are_counted() -> None:
     def row(name: str, paper: float, mean: float) -> dict[str, object]:
         return {"row": name, "paper": {"PSNR": paper}, "mean": mean}
