@@ -249,6 +249,18 @@ def test_lpips_of_the_luma_is_refused_before_any_weights_are_read(
     assert "--lpips: looks at RGB, and protocol realsr-x4 at the luma" in capsys.readouterr().err
 
 
+def test_two_folders_of_one_label_do_not_write_over_each_other(
+    mine: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copytree(mine, tmp_path / "other" / mine.parent.name / mine.name)
+    command = ["--baseline", "histogram-equalisation", "-o", str(tmp_path / "out")]
+    assert main(["evaluate", str(mine), *command]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "other" / mine.parent.name / mine.name), *command]) == 1
+    error = capsys.readouterr().err
+    assert "holds scores of another data folder; name another --output" in error
+
+
 def test_an_infinite_difference_is_json_too(mine: Path, tmp_path: Path, capsys: Capture) -> None:
     for name in ("target", "input"):
         shutil.copytree(mine / name, tmp_path / f"their-{name}")

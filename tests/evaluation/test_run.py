@@ -56,7 +56,8 @@ def scored(tmp_path: Path) -> Callable[..., Scores]:
     def score(darker: Darker, **kind: Any) -> Scores:
         folder = kind.pop("folder", tmp_path / "out")
         pairs = find_pairs(tmp_path / "data")
-        return run(darker.method(), pairs, PROTOCOLS["photo"], data=DATA, folder=folder, **kind)
+        kind = {"data": DATA, "folder": folder, **kind}
+        return run(darker.method(), pairs, PROTOCOLS["photo"], **kind)
 
     return score
 
@@ -105,9 +106,13 @@ def test_scores_of_something_else_are_not_mixed(
     scored(Darker())
     with pytest.raises(DataError, match="out: holds scores of another method; name another"):
         scored(Darker(levels=2))
-    monkeypatch.setattr("mirnet.evaluation.run.code_sha256", lambda: "other")
-    with pytest.raises(DataError, match="holds scores of another code"):
-        scored(Darker())
+    for name in ("code_sha256", "versions"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"mirnet.evaluation.method.{name}", lambda: "other")
+            with pytest.raises(DataError, match=f"holds scores of another {name[:4]}"):
+                scored(Darker())
+    with pytest.raises(DataError, match="holds scores of another data folder; name another"):
+        scored(Darker(), data={**DATA, "place_sha256": "b"})
 
 
 def test_a_damaged_journal_is_named(scored: Callable[..., Scores], tmp_path: Path) -> None:

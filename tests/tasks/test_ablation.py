@@ -84,7 +84,9 @@ def test_every_small_variant_builds(number: int) -> None:
         assert sum(each.numel() for each in build(made.model.config()).parameters()) > 10_000
 
 
-def test_a_table_is_trained_scored_and_kept(tmp_path: Path) -> None:
+def test_a_table_is_trained_scored_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = publishers.realsr(tmp_path / "data", scale=3)
     said: list[str] = []
     result = ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2, say=said.append)
@@ -98,6 +100,10 @@ def test_a_table_is_trained_scored_and_kept(tmp_path: Path) -> None:
     again = ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2)
     assert again == result
     assert log.read_bytes() == before  # nothing was trained again
+    with monkeypatch.context() as patched:  # nor after an update; it is scored again
+        patched.setattr("mirnet.evaluation.method.code_sha256", lambda: "other")
+        assert ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2) == result
+    assert log.read_bytes() == before
     text = as_markdown(result)
     assert "| SKFF |" in text
     assert f"Of the paper's 3 orderings by PSNR, {result['orderings']['held']} held." in text

@@ -17,10 +17,9 @@ from filelock import FileLock, Timeout
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import Result, score_pairs
-from mirnet.evaluation.method import Method
+from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.scores import Fault, PairScore, Scores, as_line, from_line
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Depth, Photo
@@ -30,6 +29,16 @@ from mirnet.metrics.protocol import Protocol
 
 JOURNAL = "journal.jsonl"
 PICTURES = "pictures"
+CALLED = {
+    "code_sha256": "code",
+    "versions": "version of Python, torch or numpy",
+    "place_sha256": "data folder",
+}
+"""What a key of a journal's identity is called in a message, if not by its name."""
+
+
+class OtherScoresError(DataError):
+    """A folder holds scores that must not be mixed with these."""
 
 
 def run(
@@ -50,7 +59,8 @@ def run(
         method: what restores.
         pairs: views and targets.
         protocol: how each is scored.
-        data: what is to be said of the pairs: data set, split, place, whole number.
+        data: what is to be said of the pairs: data set, split, whole number; ``place_sha256``
+            tells folders of one label apart.
         folder: where everything is written: ``score.json``, ``scores.csv``, the restored pictures.
             A run that was stopped goes on there.
         depth: that the pictures must have, where a benchmark's publisher says so.
@@ -60,11 +70,8 @@ def run(
 
     Raises DataError if no pair could be scored, or the folder holds scores of something else.
     """
-    identity = {
-        "method": dict(method.identity),
-        "protocol": asdict(protocol),
-        "code_sha256": code_sha256(),
-    }
+    made = made_by(method)
+    identity = {**made, "protocol": asdict(protocol), "place_sha256": data.get("place_sha256")}
     if not pairs:
         raise DataError(f"{data['label']}: holds no pairs to score")
     with _journal(folder, identity) as journal:
@@ -97,8 +104,8 @@ def run(
             pairs=tuple(known[pair.id] for pair in pairs if pair.id in known),
             faults=tuple(faults),
             made={
-                "code_sha256": code_sha256(),
-                "versions": versions(),
+                "code_sha256": made["code_sha256"],
+                "versions": made["versions"],
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(sum(score.seconds for score in known.values()), 3),
             },
@@ -159,8 +166,8 @@ class _Journal:
             ) from error
         for name, value in identity.items():
             if before.get(name) != json.loads(json.dumps(value)):
-                raise DataError(
-                    f"{self.folder}: holds scores of another {name.replace('_sha256', '')}; name "
+                raise OtherScoresError(
+                    f"{self.folder}: holds scores of another {CALLED.get(name, name)}; name "
                     "another --output, or remove that folder"
                 )
         if torn:  # a stop in the middle of a line

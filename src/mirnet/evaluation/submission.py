@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError, MirnetError, MissingDependencyError
 from mirnet.evaluation.evaluate import one_line
-from mirnet.evaluation.method import Method
+from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.run import stamps
 from mirnet.evaluation.scores import Fault
 from mirnet.imaging.quantize import to_planes
@@ -82,17 +81,14 @@ def write_submission(
 
 def _require_same(method: Method, path: Path) -> None:
     """Files of two methods, or of two versions, must not be sent as one."""
-    made = json.dumps(
-        {"method": dict(method.identity), "code_sha256": code_sha256(), "versions": versions()},
-        indent=1,
-    )
+    made = json.dumps(made_by(method), indent=1)
     if not path.exists():
         with replacing(path) as temporary:
             temporary.write_text(made + "\n", "utf-8")
     elif path.read_text("utf-8").strip() != made:
         raise DataError(
-            f"{path.parent}: holds a submission of another method or by other code; name another "
-            "--output, or remove that folder"
+            f"{path.parent}: holds a submission of another method or by other code or versions; "
+            "name another --output, or remove that folder"
         )
 
 

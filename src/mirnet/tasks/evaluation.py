@@ -12,6 +12,7 @@ from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import BENCHMARKS
+from mirnet.evaluation.method import place_sha256
 from mirnet.evaluation.run import folder_name
 from mirnet.imaging.photo import Depth
 from mirnet.metrics.protocol import PROTOCOLS, Protocol
@@ -58,6 +59,7 @@ def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Su
             "split": spec.split,
             "whole": list(spec.whole),
             "note": note,
+            "place_sha256": place_sha256(folder),
         },
         depth=DATASETS[benchmark].depth,
     )
@@ -79,5 +81,6 @@ def of_folder(folder: Path, protocol: ProtocolName, note: str | None) -> Subject
         "split": None,
         "whole": [],
         "note": note,
+        "place_sha256": place_sha256(folder),
     }
     return Subject(label=folder_name(label), pairs=pairs, protocol=PROTOCOLS[protocol], data=data)
