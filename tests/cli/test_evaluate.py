@@ -249,6 +249,30 @@ def test_lpips_of_the_luma_is_refused_before_any_weights_are_read(
     assert "--lpips: looks at RGB, and protocol realsr-x4 at the luma" in capsys.readouterr().err
 
 
+def test_what_was_not_packed_is_named(mine: Path, tmp_path: Path, capsys: Capture) -> None:
+    (mine / "input" / "1.png").write_bytes(b"no picture")
+    packed = tmp_path / "packed"
+    assert main(["prepare", "pairs", str(mine), "--split", "test", "-o", str(packed)]) == 1
+    capsys.readouterr()
+    assert main(["evaluate", str(packed), "--baseline", "histogram-equalisation"]) == 1
+    said = capsys.readouterr()
+    assert "2 pairs" in said.out
+    assert re.search(r"mirnet: not scored: 1: .*1\.png", said.err)
+
+
+def test_networks_of_two_runs_have_two_names(
+    mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+        shutil.copy(tiny_weights, tmp_path / run / "best.safetensors")
+        command = ["evaluate", str(mine), "--weights", str(tmp_path / run / "best.safetensors")]
+        assert main([*command, "-o", str(tmp_path / "out")]) == 0
+        assert f"-mine  {run}-best  3 pairs" in capsys.readouterr().out
+    names = {path.parent.name for path in (tmp_path / "out").rglob("score.json")}
+    assert names == {"a-best", "b-best"}
+
+
 def test_two_folders_of_one_label_do_not_write_over_each_other(
     mine: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -7,8 +7,10 @@ from typing import get_args
 
 import pytest
 
-from mirnet.choices import AblationBudget, TableNumber
+from mirnet.choices import AblationBudget, Split, TableNumber
 from mirnet.cli.app import main
+from mirnet.data.packing import pack
+from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
 from mirnet.models.config import MIRNetV2Config
@@ -178,6 +180,19 @@ def test_a_pair_that_cant_be_scored_ends_the_table(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(DataError, match=r"not scored: .*truncated"):
         ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=1)
+
+
+def test_a_pair_that_was_not_packed_ends_the_table(tmp_path: Path) -> None:
+    data, packed = publishers.realsr(tmp_path / "data", scale=3), tmp_path / "packed"
+    broken = max(data.rglob("*_LR3.png"), key=lambda path: "Test" in path.parts)
+    broken.write_bytes(broken.read_bytes()[:200])
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        pairs = find_pairs(data, "realsr-x3", split)
+        pack(pairs, packed, dataset="realsr-x3", split=split)
+    with pytest.raises(DataError, match=r"was not packed, .*mend it, and pack again"):
+        ablate(9, TINY, packed, None, tmp_path / "out", seeds=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_pairs_that_are_trained_on_are_not_scored(tmp_path: Path) -> None:

@@ -52,9 +52,11 @@ def pack(
     same wait for the one that packs.
 
     Raises:
-        DataError: there is no room, nothing can be written, ``folder`` was packed from other
-            pictures, or no pair can be read.
+        DataError: there are no pairs or no room, nothing can be written, ``folder`` was packed
+            from other pictures, or no pair can be read.
     """
+    if not pairs:
+        raise DataError(f"{split}: has no pairs to pack; name the parts that have, with --split")
     packed = folder / split
     stamp = source_stamp(pairs)
     try:

@@ -20,6 +20,9 @@ from mirnet.errors import DataError
 from mirnet.imaging.quantize import to_planes
 from mirnet.inference.restorer import Restorer
 
+OF_A_RUN = ("model", "best")
+"""What `mirnet train` calls weights, whatever the run."""
+
 Restore = Callable[[Tensor], Tensor]
 """``(1, C, H, W)`` in [0, 1] → ``(1, 3, H, W)``: a Restorer, or anything to compare it to."""
 
@@ -56,10 +59,11 @@ def made_by(method: Method) -> dict[str, Any]:
     }
 
 
-def by_network(restorer: Restorer, weights: Path, name: str) -> Method:
-    """A network with the weights of a file."""
+def by_network(restorer: Restorer, weights: Path) -> Method:
+    """A network with the weights of a file, named after it; what a run left, after the run too."""
+    stem = weights.stem
     return Method(
-        name=name,
+        name=f"{weights.parent.resolve().name}-{stem}" if stem in OF_A_RUN else stem,
         identity={
             "kind": "network",
             "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -47,6 +47,7 @@ def run(
     protocol: Protocol,
     *,
     data: dict[str, Any],
+    unreadable: Mapping[str, str] | None = None,
     folder: Path | None = None,
     depth: Depth | None = None,
     lpips: Lpips | None = None,
@@ -61,6 +62,7 @@ def run(
         protocol: how each is scored.
         data: what is to be said of the pairs: data set, split, whole number; ``place_sha256``
             tells folders of one label apart.
+        unreadable: why each pair that belongs here too can't be read, by its name.
         folder: where everything is written: ``score.json``, ``scores.csv``, the restored pictures.
             A run that was stopped goes on there.
         depth: that the pictures must have, where a benchmark's publisher says so.
@@ -83,7 +85,8 @@ def run(
             for pair in pairs
             if (score := journal.known(pair, keys[pair.id]))
         }
-        faults = []
+        faults = [Fault(id=name, why=why) for name, why in (unreadable or {}).items()]
+        of = len(pairs) + len(faults)
         left = [pair for pair in pairs if pair.id not in known]
         for result in score_pairs(
             method, left, protocol, depth=depth, lpips=lpips, workers=workers
@@ -94,7 +97,7 @@ def run(
                 known[result.pair.id] = result.score
                 journal.add(keys[result.pair.id], result)
             if progress:
-                progress(len(known) + len(faults), len(pairs))
+                progress(len(known) + len(faults), of)
         if not known:
             raise DataError(f"no pair could be scored; the first: {faults[0].why}")
         scores = Scores(

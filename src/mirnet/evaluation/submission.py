@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def write_submission(
     pairs: Sequence[Pair],
     folder: Path,
     *,
+    unreadable: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Fault, ...]:
     """Restore DND's boxes and write a file for each photo, as the server takes them.
@@ -47,6 +49,7 @@ def write_submission(
         method: what restores.
         pairs: the boxes, as `find_pairs(folder, "dnd", "test")` gives them.
         folder: gets ``submission/`` with the files.
+        unreadable: why each box that belongs here too can't be read, by its name.
         progress: is told how many boxes of how many are done.
 
     Returns:
@@ -54,13 +57,16 @@ def write_submission(
 
     Raises DataError if the folder holds a submission of another method or by other code.
     """
+    _require_scipy()
     require_folder(folder / FILES)
     _require_same(method, folder / "made.json")
     made_of = folder / MADE_OF
     known = json.loads(made_of.read_text("utf-8")) if made_of.exists() else {}
-    faults: list[Fault] = []
+    incomplete = {_scene(name): why for name, why in (unreadable or {}).items()}
+    faults = [Fault(id=scene, why=why) for scene, why in incomplete.items()]
+    whole = [pair for pair in pairs if _scene(pair.id) not in incomplete]
     done = 0
-    for scene, boxes in groupby(pairs, key=_scene):
+    for scene, boxes in groupby(whole, key=lambda pair: _scene(pair.id)):
         path, members = folder / FILES / f"{scene}.mat", list(boxes)
         of = [stamps(pair, method) for pair in members]
         if not path.exists() or known.get(scene) != of:
@@ -75,7 +81,7 @@ def write_submission(
                 faults.append(Fault(id=scene, why=one_line(error)))
         done += len(members)
         if progress:
-            progress(done, len(pairs))
+            progress(done, len(whole))
     return tuple(faults)
 
 
@@ -92,8 +98,9 @@ def _require_same(method: Method, path: Path) -> None:
         )
 
 
-def _scene(pair: Pair) -> str:
-    return pair.id.rpartition("-")[0]
+def _scene(name: str) -> str:
+    """The photo of a box."""
+    return name.rpartition("-")[0]
 
 
 def _restored(method: Method, pair: Pair) -> NDArray[np.float32]:
@@ -105,13 +112,16 @@ def _restored(method: Method, pair: Pair) -> NDArray[np.float32]:
     return restored.clamp(0, 1).permute(1, 2, 0).contiguous().numpy()
 
 
-def _write_scene(path: Path, boxes: Iterable[NDArray[np.float32]]) -> None:
-    try:
-        from scipy.io import savemat  # noqa: PLC0415  (an extra)
-    except ImportError as error:
+def _require_scipy() -> None:
+    if find_spec("scipy") is None:
         raise MissingDependencyError(
             'a submission needs scipy, which is not installed; pip install "mirnet[train]"'
-        ) from error
+        )
+
+
+def _write_scene(path: Path, boxes: Iterable[NDArray[np.float32]]) -> None:
+    from scipy.io import savemat  # noqa: PLC0415  (an extra)
+
     every = list(boxes)
     cell: NDArray[Any] = np.empty((1, len(every)), dtype=object)
     for number, box in enumerate(every):

@@ -12,7 +12,7 @@ import numpy as np
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import DataSetName, Device, ProtocolName, Split
 from mirnet.data.pair import Pair
-from mirnet.data.sources import DATASETS, find_pairs
+from mirnet.data.sources import DATASETS, find_pairs, left_out
 from mirnet.errors import DataError
 from mirnet.evaluation.method import by_network
 from mirnet.evaluation.published import Table, published
@@ -94,6 +94,8 @@ def ablate(
         raise DataError(
             f"{both[0]}: is both trained on and scored; {data} needs train/ and {split}/"
         )
+    for name, why in left_out(data, split).items():
+        raise DataError(f"{data}: {name} was not packed, {why}; mend it, and pack again")
     rows = costs(number, budget)
     for variant, row in zip(ABLATIONS[number], rows, strict=True):
         row["psnr"] = []
@@ -122,7 +124,7 @@ def _trained_psnr(
 ) -> float:
     path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
     restorer = Restorer(load_checkpoint(path).build(), device=recipe.device)
-    method = by_network(restorer, path, place.name)
+    method = by_network(restorer, path)
     data: dict[str, Any] = {
         "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
     }  # fmt: skip
