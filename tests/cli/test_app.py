@@ -175,6 +175,17 @@ def test_weights_lists_the_shipped_ones_and_their_cards(
     assert "No weights yet for: dual-pixel-deblurring, super-resolution" in text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_the_output_is_one_line_with_advice() -> None:
+    command = [sys.executable, "-m", "mirnet", "weights"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith(
+        "mirnet: can't write: No space left on device; make"
+    )
+
+
 def test_doctor_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
     text = output_of(capsys, "doctor")
     assert torch.__version__ in text

@@ -119,6 +119,21 @@ def test_a_pair_that_fails_for_one_method_drops_no_other(lol: Path) -> None:
         assert name in found
 
 
+@pytest.mark.parametrize(("benchmark", "name"), [("realsr-x2", "input (bicubic)"), (None, "input")])
+def test_the_benchmark_says_what_its_inputs_are(
+    benchmark: str | None, name: str, tmp_path: Path
+) -> None:
+    """And not the protocol, by which anybody's pairs can be scored."""
+    pairs = find_pairs(publishers.realsr(tmp_path / "data"), "realsr-x2", "test")
+    data = {
+        "label": "x", "benchmark": benchmark, "split": "test", "whole": [30], "note": None
+    }  # fmt: skip
+    run(BRIGHTER, pairs, PROTOCOLS["realsr-x2"], data=data, folder=tmp_path / "out" / "brighter")
+    path = write_report(tmp_path / "out", pairs)
+    assert f"<td>{name}</td>" in path.read_text("utf-8")
+    assert "PSNR ↑" in page(path).text
+
+
 def test_scores_of_other_data_are_left_out_by_name(lol: Path) -> None:
     path = lol / "out" / "histogram-equalisation"
     scores = read_scores(path / "score.json")

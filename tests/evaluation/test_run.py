@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from filelock import FileLock
 from torch import Tensor
 
+from mirnet.atomic import _prefix
 from mirnet.data.packing import pack
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
@@ -217,6 +220,17 @@ def test_a_picture_that_is_gone_is_made_again(
     scored(again)
     assert again.seen == ["2"]
     assert picture_path(tmp_path / "out", "2").exists()
+
+
+def test_what_a_killed_run_left_is_removed(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    scored(Darker())
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = [tmp_path / "out" / name for name in ("", "pictures")]
+    for folder in left:
+        (folder / f"{_prefix()}{process.pid}-00.tmp.png").touch()
+    scored(Darker())
+    assert not [path for folder in left for path in folder.glob("*.tmp*")]
 
 
 def test_a_pair_has_one_score_as_it_has_one_picture(

@@ -28,7 +28,7 @@ from mirnet.data.packed import (
 )
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Layout, Pixels, digest
-from mirnet.errors import DataError, PhotoError
+from mirnet.errors import DataError, PhotoError, one_line
 
 PIECE_BYTES = 2**30
 """Cluster file systems like files of about a gigabyte."""
@@ -143,7 +143,7 @@ def _pixels_of(pair: Pair) -> list[Pixels] | str:
     try:
         pictures = [picture.pixels() for picture in pair.pictures()]
     except (PhotoError, DataError, OSError) as error:
-        return " ".join(str(error).split())
+        return one_line(error)
     sizes = {picture.shape[:2] for picture in pictures}
     return pictures if len(sizes) == 1 else f"{pair.place}: its pictures are of unequal size"
 

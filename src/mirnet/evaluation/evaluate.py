@@ -15,7 +15,7 @@ from mirnet.data.ahead import in_order
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Pixels, digest
-from mirnet.errors import DataError, MissingDependencyError
+from mirnet.errors import DataError, MissingDependencyError, one_line
 from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.photo import Depth
@@ -180,11 +180,6 @@ def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:
     if not isinstance(error, DataError):  # which names a place of its own
         why = f"{pair.place}: can't be restored or scored as {protocol.name}: {why}"
     return Fault(id=pair.id, why=why)
-
-
-def one_line(error: Exception) -> str:
-    """Its message, whatever wrote it, without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _printable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mirnet.atomic import replacing
+from mirnet.atomic import remove_leftovers, replacing
 from mirnet.data.matching import listed
 from mirnet.data.pair import Pair
 from mirnet.errors import DataError
@@ -49,6 +49,7 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
 
     Raises DataError if no method was scored there.
     """
+    remove_leftovers(folder)
     every = {path.parent: scores for path, scores in _readable(folder)}
     if not every:
         raise DataError(f"{folder}: holds no scores yet; `mirnet evaluate -o` writes them")
@@ -70,6 +71,8 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
         count=len(standard.pairs),
         protocol=standard.protocol,
         table=_table(methods),
+        names=NAMES,
+        lower_is_better=LOWER_IS_BETTER,
         methods=methods,
         incomplete=[
             f"{scores.method['name']} (lacks {listed(_names(standard) - _names(scores))})"
@@ -161,7 +164,7 @@ def _table(methods: Sequence[Scores]) -> dict[str, Any]:
     benchmark = benchmark_of(first)
     rows = [
         Row(
-            name="input (bicubic)" if str(first.protocol["name"]).startswith("realsr") else "input",
+            name=benchmark.input_name if benchmark else "input",
             is_measured=True,
             cells=tuple(_number(first.input_means(group)[m], m) for _, group, m in columns),
         )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from mirnet.atomic import replacing, require_folder
+from mirnet.atomic import remove_leftovers, replacing, require_folder
 from mirnet.data.pair import Pair
 from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import Result, score_pairs
@@ -186,6 +186,8 @@ def _journal(folder: Path | None, identity: dict[str, Any]) -> Iterator[_Journal
     require_folder(folder / PICTURES)
     try:
         with FileLock(folder / ".lock", timeout=0):
+            for each in (folder, folder / PICTURES):
+                remove_leftovers(each)
             yield _Journal(folder, identity)
     except Timeout as error:
         raise DataError(f"{folder}: another run scores into it; name another --output") from error

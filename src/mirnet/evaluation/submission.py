@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.errors import DataError, MirnetError, MissingDependencyError
-from mirnet.evaluation.evaluate import one_line
+from mirnet.errors import DataError, MirnetError, MissingDependencyError, one_line
 from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.run import stamps
 from mirnet.evaluation.scores import Fault

@@ -25,6 +25,7 @@ from mirnet.errors import (
     LostProcessError,
     MirnetError,
     PhotoError,
+    one_line,
 )
 from mirnet.evaluation.evaluate import evaluate, load_pair
 from mirnet.evaluation.method import Restore
@@ -85,9 +86,9 @@ class Validation:
         except LostProcessError:
             raise
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
-            log.say(f"step {state.step}: validation failed: {_one_line(error)}")
+            log.say(f"step {state.step}: validation failed: {one_line(error)}")
             with suppress(OSError):
-                log.write("validation", state.step, {"failed": _one_line(error)})
+                log.write("validation", state.step, {"failed": one_line(error)})
         if team.is_first:
             self._save(model, state.step, scores, provenance, log)
 
@@ -119,7 +120,7 @@ class Validation:
         except (CheckpointError, OSError) as error:
             if step == total_steps(self.recipe.schedule):
                 raise
-            log.say(f"step {step}: the weights can't be written: {_one_line(error)}")
+            log.say(f"step {step}: the weights can't be written: {one_line(error)}")
 
     def _write(
         self,
@@ -176,7 +177,7 @@ class Validation:
             found = evaluate(restore, share, PROTOCOLS[protocol])
             mine = {pair.id: pair.scores for pair in found}
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
-            mine = _one_line(error)
+            mine = one_line(error)
         scores: dict[str, dict[str, float]] = {}
         for images in team.gather(mine):
             if isinstance(images, str):
@@ -226,10 +227,6 @@ def _contents(pairs: tuple[Pair, ...]) -> dict[str, str]:
 def _first_view(views: Tensor) -> Tensor:
     """What there was before: the first view of a pair."""
     return views[:, :3]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _mean_psnr(validation: dict[str, dict[str, float]]) -> float:
