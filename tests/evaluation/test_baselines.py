@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from mirnet.choices import BaselineName
 from mirnet.data.sources import find_pairs
-from mirnet.errors import MissingDependencyError
+from mirnet.errors import DataError, MissingDependencyError
 from mirnet.evaluation.baselines import BASELINES, by_baseline, denoising
 from mirnet.evaluation.baselines.brightening import lime
 from mirnet.evaluation.evaluate import evaluate, load_pair
@@ -65,6 +65,12 @@ def test_brighteners_brighten_and_keep_size(noisy: Path) -> None:
         assert restored.min() >= 0
         assert restored.max() <= 1
         assert restored.mean() > 1.5 * dark.mean()
+
+
+def test_a_single_view_has_no_mean_of_views(noisy: Path) -> None:
+    pair = find_pairs(noisy)[0]
+    with pytest.raises(DataError, match="its pair has one view"):
+        by_baseline("mean-of-views").restore(pair, load_pair(pair)[0])
 
 
 def test_lime_smooths_light_within_surfaces_and_not_across_edges() -> None:

@@ -18,6 +18,7 @@ from mirnet.data.packing import pack
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, PhotoError
+from mirnet.evaluation.compare import compare
 from mirnet.evaluation.method import Method, by_pictures
 from mirnet.evaluation.run import picture_path, run
 from mirnet.evaluation.scores import Scores, read_scores
@@ -76,6 +77,13 @@ def test_a_run_that_was_stopped_goes_on(scored: Callable[..., Scores], tmp_path:
     assert [pair.scores for pair in again.pairs] == [pair.scores for pair in whole.pairs]
     assert again.data_sha256 == whole.data_sha256
     assert read_scores(tmp_path / "out" / "score.json").pairs == again.pairs
+
+
+def test_a_run_can_be_compared_with_what_it_wrote(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scores = scored(Darker())
+    assert compare(scores, read_scores(tmp_path / "out" / "score.json"))[0].mean == 0
 
 
 def test_a_line_that_was_torn_is_scored_again(

@@ -73,7 +73,8 @@ def run(
     Raises DataError if no pair could be scored, or the folder holds scores of something else.
     """
     made = made_by(method)
-    identity = {**made, "protocol": asdict(protocol), "place_sha256": data.get("place_sha256")}
+    measured_by = json.loads(json.dumps(asdict(protocol)))  # as a file gives it back
+    identity = {**made, "protocol": measured_by, "place_sha256": data.get("place_sha256")}
     if not pairs:
         raise DataError(f"{data['label']}: holds no pairs to score")
     with _journal(folder, identity) as journal:
@@ -102,7 +103,7 @@ def run(
             raise DataError(f"no pair could be scored; the first: {faults[0].why}")
         scores = Scores(
             method={"name": method.name, **method.identity},
-            protocol=asdict(protocol),
+            protocol=measured_by,
             data=data,
             pairs=tuple(known[pair.id] for pair in pairs if pair.id in known),
             faults=tuple(faults),
