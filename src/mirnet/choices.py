@@ -19,6 +19,8 @@ Preset = Literal["paper", "released", "small", "mirnet-v1"]
 ExportFormat = Literal["onnx", "openvino", "torch-export", "darktable"]
 Layout = Literal["mirnet", "released"]
 RecipeName = Literal["paper", "released"]
+TableNumber = Literal[7, 8, 9, 10, 11]
+"""Of the paper's ablations."""
 AblationBudget = Literal["paper", "small"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]

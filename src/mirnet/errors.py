@@ -80,3 +80,8 @@ class InsufficientMemoryError(MirnetError):
 
 class MissingDependencyError(MirnetError):
     """An optional package is missing. The message says what to install."""
+
+
+def one_line(error: BaseException) -> str:
+    """Its message, whatever wrote it, without line breaks; its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

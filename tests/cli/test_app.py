@@ -112,9 +112,15 @@ def test_profile_measures(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--table", "--width", "16"], "--table: is of the presets; leave --width out"),
+        (["--table", "--width", "16"], "--table: is of all the presets; leave --width out"),
+        (["--table", "--in-channels", "3"], "leave --in-channels out"),
+        (["--table", "--preset", "small"], "leave --preset out"),
+        (["--runs", "3"], "--runs, --device, --precision: are of a measurement; add --measure"),
+        (["--device", "cpu"], "are of a measurement"),
+        (["--precision", "float16"], "are of a measurement"),
+        (["--groups", "9" * 5000], "--groups: must be whole numbers with commas, got '9999"),
         (["--preset", "mirnet-v1", "--streams", "2"], "streams: no such field of a mirnet-v1"),
-        (["--runs", "0"], "--runs: must be from 1 to 10000, got 0"),
+        (["--measure", "--runs", "0"], "--runs: must be from 1 to 10000, got 0"),
         (["--image-size", "0"], "--image-size: must be from 1 to"),
     ],
 )
@@ -122,7 +128,9 @@ def test_profile_refuses_nonsense(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["profile", *arguments]) == 1
-    assert words in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error) < 200
 
 
 def test_profile_gives_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,6 +173,17 @@ def test_weights_lists_the_shipped_ones_and_their_cards(
         assert entry.sha256 in text
         assert entry.card.is_file()
     assert "No weights yet for: dual-pixel-deblurring, super-resolution" in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_the_output_is_one_line_with_advice() -> None:
+    command = [sys.executable, "-m", "mirnet", "weights"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith(
+        "mirnet: can't write: No space left on device; make"
+    )
 
 
 def test_doctor_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,18 @@ def test_prepare_packs_what_can_be_read(
     assert "left out 1: " in capsys.readouterr().err
 
 
+def test_a_part_without_pairs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publishers.fivek(tmp_path / "FK")
+    for path in (tmp_path / "FK").rglob("*.png"):
+        if path.name < "a4501":
+            path.unlink()
+    command = ["prepare", "fivek", str(tmp_path / "FK"), "-o", str(tmp_path / "packed")]
+    assert main(command) == 1
+    assert "train: has no pairs to pack; name the parts that have" in capsys.readouterr().err
+    assert not (tmp_path / "packed").exists()
+    assert main([*command, "--split", "test"]) == 0
+
+
 def test_prepare_fetches_and_unpacks_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

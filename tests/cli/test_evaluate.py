@@ -182,6 +182,9 @@ def test_weights_of_another_task_are_refused(
         (["--compare", "a.json", "b.json", "--precision", "float32"], "--compare: takes two"),
         (["MINE", "--pictures", "p", "--task", "denoising"], "--pictures: are there already"),
         (["MINE", "--pictures", "p", "--device", "cpu"], "--pictures: are there already"),
+        (["MINE", "--baseline", "clahe", "--device", "cpu"], "--baseline: needs no network"),
+        (["MINE", "--baseline", "clahe", "--precision", "float16"], "--baseline: needs no net"),
+        (["MINE", "--baseline", "clahe", "--baseline", "clahe"], "--baseline: name each method on"),
     ],
 )
 def test_options_that_would_count_for_nothing_are_refused(
@@ -194,9 +197,12 @@ def test_options_that_would_count_for_nothing_are_refused(
     assert error.count("\n") == 1
 
 
-def test_a_submission_has_no_scores_to_print(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("option", [["--json"], ["--note", "x"], ["--workers", "2"]])
+def test_a_submission_has_no_scores_to_print(
+    option: list[str], tmp_path: Path, capsys: Capture
+) -> None:
     publishers.dnd(tmp_path / "DND")
-    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), "--json"]
+    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), *option]
     assert main([*command, "-o", str(tmp_path / "out")]) == 1
     assert "--benchmark dnd: has no scores here" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -241,6 +247,42 @@ def test_lpips_of_the_luma_is_refused_before_any_weights_are_read(
     command = ["evaluate", "--benchmark", "realsr-x4", "--data", str(tmp_path / "data")]
     assert main([*command, "--baseline", "clahe", "--lpips", "nowhere.pth"]) == 1
     assert "--lpips: looks at RGB, and protocol realsr-x4 at the luma" in capsys.readouterr().err
+
+
+def test_what_was_not_packed_is_named(mine: Path, tmp_path: Path, capsys: Capture) -> None:
+    (mine / "input" / "1.png").write_bytes(b"no picture")
+    packed = tmp_path / "packed"
+    assert main(["prepare", "pairs", str(mine), "--split", "test", "-o", str(packed)]) == 1
+    capsys.readouterr()
+    assert main(["evaluate", str(packed), "--baseline", "histogram-equalisation"]) == 1
+    said = capsys.readouterr()
+    assert "2 pairs" in said.out
+    assert re.search(r"mirnet: not scored: 1: .*1\.png", said.err)
+
+
+def test_networks_of_two_runs_have_two_names(
+    mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+        shutil.copy(tiny_weights, tmp_path / run / "best.safetensors")
+        command = ["evaluate", str(mine), "--weights", str(tmp_path / run / "best.safetensors")]
+        assert main([*command, "-o", str(tmp_path / "out")]) == 0
+        assert f"-mine  {run}-best  3 pairs" in capsys.readouterr().out
+    names = {path.parent.name for path in (tmp_path / "out").rglob("score.json")}
+    assert names == {"a-best", "b-best"}
+
+
+def test_two_folders_of_one_label_do_not_write_over_each_other(
+    mine: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copytree(mine, tmp_path / "other" / mine.parent.name / mine.name)
+    command = ["--baseline", "histogram-equalisation", "-o", str(tmp_path / "out")]
+    assert main(["evaluate", str(mine), *command]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "other" / mine.parent.name / mine.name), *command]) == 1
+    error = capsys.readouterr().err
+    assert "holds scores of another data folder; name another --output" in error
 
 
 def test_an_infinite_difference_is_json_too(mine: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -58,6 +58,16 @@ def test_packed_pictures_are_the_same(pairs: tuple[Pair, ...], tmp_path: Path) -
         ]
 
 
+def test_a_name_that_leads_elsewhere_is_refused(pairs: tuple[Pair, ...], tmp_path: Path) -> None:
+    packed_into(tmp_path, pairs)
+    index = tmp_path / "train" / "index.jsonl"
+    for name in ("../../x", "/x"):
+        index.write_text(index.read_text().replace('"id": "a"', f'"id": "{name}"'))
+        with pytest.raises(DataError, match=f"names a pair {name}"):
+            read_packed(tmp_path / "train")
+        index.write_text(index.read_text().replace(f'"id": "{name}"', '"id": "a"'))
+
+
 def test_what_is_packed_is_not_decoded_again(
     pairs: tuple[Pair, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

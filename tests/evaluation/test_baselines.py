@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter
 
 from mirnet.choices import BaselineName
 from mirnet.data.sources import find_pairs
-from mirnet.errors import MissingDependencyError
-from mirnet.evaluation.baselines import BASELINES, FOR_TASK, by_baseline, denoising
+from mirnet.errors import DataError, MissingDependencyError
+from mirnet.evaluation.baselines import BASELINES, by_baseline, denoising
 from mirnet.evaluation.baselines.brightening import lime
 from mirnet.evaluation.evaluate import evaluate, load_pair
 from mirnet.imaging.io import write_photo
@@ -34,7 +34,6 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_are_listed() -> None:
     assert tuple(BASELINES) == get_args(BaselineName)
-    assert {name for names in FOR_TASK.values() for name in names} == set(BASELINES)
 
 
 def test_denoisers_denoise_and_the_best_noise_level_is_best(
@@ -44,7 +43,7 @@ def test_denoisers_denoise_and_the_best_noise_level_is_best(
     monkeypatch.setattr(denoising, "REFINEMENTS", 0)
     pairs = find_pairs(noisy)
     gains = {}
-    for name in FOR_TASK["denoising"]:
+    for name in ("bm3d", "bm3d-best", "non-local-means"):
         method = by_baseline(name)
         (scored,) = evaluate(
             lambda views, method=method: method.restore(pairs[0], views),  # type: ignore[misc]
@@ -53,19 +52,25 @@ def test_denoisers_denoise_and_the_best_noise_level_is_best(
         )
         gains[name] = scored.scores["psnr"] - scored.input["psnr"]
     assert all(gain > 5 for gain in gains.values())
-    assert gains["bm3d-best"] >= gains["bm3d"] - 0.3
+    assert gains["bm3d-best"] >= gains["bm3d"] - 1e-4  # which float32 may take away
 
 
 def test_brighteners_brighten_and_keep_size(noisy: Path) -> None:
     pair = find_pairs(noisy)[0]
     views, _ = load_pair(pair)
     dark = views / 6
-    for name in FOR_TASK["low-light"]:
+    for name in ("histogram-equalisation", "clahe", "lime"):
         restored = by_baseline(name).restore(pair, dark)
         assert restored.shape == views.shape
         assert restored.min() >= 0
         assert restored.max() <= 1
         assert restored.mean() > 1.5 * dark.mean()
+
+
+def test_a_single_view_has_no_mean_of_views(noisy: Path) -> None:
+    pair = find_pairs(noisy)[0]
+    with pytest.raises(DataError, match="its pair has one view"):
+        by_baseline("mean-of-views").restore(pair, load_pair(pair)[0])
 
 
 def test_lime_smooths_light_within_surfaces_and_not_across_edges() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
-from mirnet.evaluation.evaluate import Result, evaluate, load_pair, score_pairs
+from mirnet.evaluation.evaluate import Result, _load, _Loaded, evaluate, load_pair, score_pairs
 from mirnet.evaluation.method import Method, by_pictures
 from mirnet.evaluation.scores import Fault, mean
 from mirnet.imaging.io import write_photo
@@ -50,6 +50,12 @@ def test_the_restorer_gets_the_views_and_its_output_counts(pairs: Path) -> None:
     assert all(views.dtype == torch.float32 for views in seen)
     assert [score.scores["psnr"] for score in scores] == [np.inf, np.inf]
     assert all(score.input["psnr"] < 50 for score in scores)
+
+
+def test_pictures_wait_as_their_files_have_them(pairs: Path) -> None:
+    loaded = _load(find_pairs(pairs)[0], None)
+    assert isinstance(loaded, _Loaded)
+    assert {pixels.dtype.name for pixels in loaded.pictures} == {"uint8"}
 
 
 def test_scores_do_not_depend_on_the_number_of_workers(

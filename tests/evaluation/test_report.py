@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
+from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.baselines import by_baseline
@@ -92,17 +94,52 @@ def test_a_report_asks_nobody_for_anything_and_runs_no_name(lol: Path) -> None:
     assert all(address.startswith("data:image/webp;base64,") for address in found.fetched)
     html = path.read_text("utf-8")
     assert "default-src 'none'" in html
-    assert not re.search(r"(https?:)?//[a-z]", html)
+    assert not re.search(r"(https?:)?//[a-z]", re.sub(r"base64,[^\"]*", "", html))
     assert "<brighter>" not in html
     assert "&lt;brighter&gt;" in html
     assert "&lt;tiny&gt;" in html
+
+
+def test_a_pair_that_fails_for_one_method_drops_no_other(lol: Path) -> None:
+    def restore(pair: Pair, views: Tensor) -> Tensor:
+        if pair.id == pairs[1].id:
+            raise MemoryError
+        return views
+
+    pairs = find_pairs(lol / "data", "lol", "test")
+    failing = Method(name="failing", identity=BRIGHTER.identity, restore=restore)
+    data = read_scores(lol / "out" / "brighter" / "score.json").data
+    run(failing, pairs, PROTOCOLS["lol"], data=data, folder=lol / "out" / "failing")
+    found = page(write_report(lol / "out", pairs)).text
+    assert f"{len(pairs)} pairs, protocol" in found
+    assert f"Not scored on all pairs, and left out: failing (lacks {pairs[1].id})." in found
+    assert "Not scored: failing" in found
+    assert "other pictures, and left out" not in found
+    for name in ("<brighter>", "histogram-equalisation"):
+        assert name in found
+
+
+@pytest.mark.parametrize(("benchmark", "name"), [("realsr-x2", "input (bicubic)"), (None, "input")])
+def test_the_benchmark_says_what_its_inputs_are(
+    benchmark: str | None, name: str, tmp_path: Path
+) -> None:
+    """And not the protocol, by which anybody's pairs can be scored."""
+    pairs = find_pairs(publishers.realsr(tmp_path / "data"), "realsr-x2", "test")
+    data = {
+        "label": "x", "benchmark": benchmark, "split": "test", "whole": [30], "note": None
+    }  # fmt: skip
+    run(BRIGHTER, pairs, PROTOCOLS["realsr-x2"], data=data, folder=tmp_path / "out" / "brighter")
+    path = write_report(tmp_path / "out", pairs)
+    assert f"<td>{name}</td>" in path.read_text("utf-8")
+    assert "PSNR ↑" in page(path).text
 
 
 def test_scores_of_other_data_are_left_out_by_name(lol: Path) -> None:
     path = lol / "out" / "histogram-equalisation"
     scores = read_scores(path / "score.json")
     made = {**scores.made, "at": "2020-01-01T00:00:00+00:00"}
-    replace(scores, pairs=scores.pairs[:1], made=made).write(path)
+    other = replace(scores.pairs[0], digests=("0" * 64, "1" * 64))
+    replace(scores, pairs=(other,), made=made).write(path)
     found = page(write_report(lol / "out", find_pairs(lol / "data", "lol", "test")))
     assert "left out: histogram-equalisation" in found.text
 

@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,12 @@ import pytest
 from filelock import FileLock
 from torch import Tensor
 
+from mirnet.atomic import _prefix
 from mirnet.data.packing import pack
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, PhotoError
+from mirnet.evaluation.compare import compare
 from mirnet.evaluation.method import Method, by_pictures
 from mirnet.evaluation.run import picture_path, run
 from mirnet.evaluation.scores import Scores, read_scores
@@ -56,7 +60,8 @@ def scored(tmp_path: Path) -> Callable[..., Scores]:
     def score(darker: Darker, **kind: Any) -> Scores:
         folder = kind.pop("folder", tmp_path / "out")
         pairs = find_pairs(tmp_path / "data")
-        return run(darker.method(), pairs, PROTOCOLS["photo"], data=DATA, folder=folder, **kind)
+        kind = {"data": DATA, "folder": folder, **kind}
+        return run(darker.method(), pairs, PROTOCOLS["photo"], **kind)
 
     return score
 
@@ -72,6 +77,13 @@ def test_a_run_that_was_stopped_goes_on(scored: Callable[..., Scores], tmp_path:
     assert [pair.scores for pair in again.pairs] == [pair.scores for pair in whole.pairs]
     assert again.data_sha256 == whole.data_sha256
     assert read_scores(tmp_path / "out" / "score.json").pairs == again.pairs
+
+
+def test_a_run_can_be_compared_with_what_it_wrote(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scores = scored(Darker())
+    assert compare(scores, read_scores(tmp_path / "out" / "score.json"))[0].mean == 0
 
 
 def test_a_line_that_was_torn_is_scored_again(
@@ -105,9 +117,13 @@ def test_scores_of_something_else_are_not_mixed(
     scored(Darker())
     with pytest.raises(DataError, match="out: holds scores of another method; name another"):
         scored(Darker(levels=2))
-    monkeypatch.setattr("mirnet.evaluation.run.code_sha256", lambda: "other")
-    with pytest.raises(DataError, match="holds scores of another code"):
-        scored(Darker())
+    for name in ("code_sha256", "versions"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"mirnet.evaluation.method.{name}", lambda: "other")
+            with pytest.raises(DataError, match=f"holds scores of another {name[:4]}"):
+                scored(Darker())
+    with pytest.raises(DataError, match="holds scores of another data folder; name another"):
+        scored(Darker(), data={**DATA, "place_sha256": "b"})
 
 
 def test_a_damaged_journal_is_named(scored: Callable[..., Scores], tmp_path: Path) -> None:
@@ -135,6 +151,17 @@ def test_restored_pictures_are_kept_and_score_the_same(
     method = by_pictures(tmp_path / "out" / "pictures")
     again = run(method, pairs, PROTOCOLS["photo"], data=DATA)
     assert [pair.scores for pair in again.pairs] == [pair.scores for pair in before.pairs]
+
+
+def test_pictures_of_float_data_are_kept_in_16_bits(tmp_path: Path) -> None:
+    for part in ("input", "target"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        pixels = random_pixels((20, 24, 3)).astype(np.float32) / 300
+        write_photo(Photo(pixels=pixels), tmp_path / "data" / part / "0.tif")
+    method = Method(name="same", identity={"kind": "test"}, restore=lambda _, views: views)
+    pairs, folder = find_pairs(tmp_path / "data"), tmp_path / "out"
+    run(method, pairs, PROTOCOLS["photo"], data=DATA, folder=folder)
+    assert read_photo(picture_path(folder, "0")).pixels.dtype == np.uint16
 
 
 def test_another_program_s_changed_picture_is_scored_again(
@@ -201,6 +228,17 @@ def test_a_picture_that_is_gone_is_made_again(
     scored(again)
     assert again.seen == ["2"]
     assert picture_path(tmp_path / "out", "2").exists()
+
+
+def test_what_a_killed_run_left_is_removed(scored: Callable[..., Scores], tmp_path: Path) -> None:
+    scored(Darker())
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = [tmp_path / "out" / name for name in ("", "pictures")]
+    for folder in left:
+        (folder / f"{_prefix()}{process.pid}-00.tmp.png").touch()
+    scored(Darker())
+    assert not [path for folder in left for path in folder.glob("*.tmp*")]
 
 
 def test_a_pair_has_one_score_as_it_has_one_picture(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
-from mirnet.errors import DataError
+from mirnet.errors import DataError, MissingDependencyError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.submission import write_submission
 from tests.data import publishers
@@ -43,6 +43,22 @@ def test_a_file_holds_what_the_server_takes(boxes: tuple[Pair, ...], tmp_path: P
         box = found["Idenoised"][0, place]
         assert box.dtype == np.float32
         assert np.array_equal(box, whole[rows, columns] / 2)
+
+
+def test_a_photo_that_lacks_a_box_is_a_fault(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    left = tuple(pair for pair in boxes if pair.id != "0001-02")
+    (fault,) = write_submission(HALF, left, tmp_path, unreadable={"0001-02": "is torn"})
+    assert (fault.id, fault.why) == ("0001", "is torn")
+    assert [path.name for path in (tmp_path / "submission").iterdir()] == ["0002.mat"]
+
+
+def test_scipy_is_looked_for_before_anything_is_restored(
+    boxes: tuple[Pair, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirnet.evaluation.submission.find_spec", lambda _: None)
+    method = Method(name="never", identity={}, restore=lambda *_: pytest.fail("restored"))
+    with pytest.raises(MissingDependencyError, match="a submission needs scipy"):
+        write_submission(method, boxes, tmp_path)
 
 
 @needs_octave

@@ -51,6 +51,14 @@ def test_halves_are_rounded_up_and_the_rest_to_the_nearest(dtype: Any, white: in
     assert quantize(steps / white, dtype).tolist() == expected
 
 
+@pytest.mark.parametrize(("dtype", "white"), WHOLE)
+def test_float32_values_beside_halves_go_to_the_nearest_level(dtype: Any, white: int) -> None:
+    halves = ((np.arange(white) + 0.5) / white).astype(np.float32)
+    beside = [halves, np.nextafter(halves, np.float32(0)), np.nextafter(halves, np.float32(1))]
+    for values in map(np.atleast_2d, beside):
+        assert np.array_equal(quantize(values, dtype), np.floor(np.float64(values) * white + 0.5))
+
+
 def test_quantizing_floats_only_clips() -> None:
     assert quantize(np.array([-1, 0.3, 2], np.float32), np.float32).tolist() == [
         0,

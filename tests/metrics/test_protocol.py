@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mirnet.errors import NonFiniteError
+from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.metrics.protocol import PROTOCOLS, score
 
 SEEDS = st.integers(0, 2**31)
@@ -92,6 +94,15 @@ def test_8bit_protocols_score_the_saved_file_and_halves_go_up(value: float, leve
     saved = torch.full_like(output, level / 255)
     assert math.isinf(score(output, saved, PROTOCOLS["lol"])["psnr"].item())
     assert math.isfinite(score(output, saved, PROTOCOLS["sidd"])["psnr"].item())
+
+
+def test_8bit_protocols_score_the_saved_file_beside_halves_too() -> None:
+    halves = ((np.arange(255) + 0.5) / 255).astype(np.float32)
+    beside = [halves, np.nextafter(halves, np.float32(0)), np.nextafter(halves, np.float32(1))]
+    planes = np.resize(np.concatenate(beside), (3, 16, 48))
+    saved = to_planes(from_planes(planes, channels=3, dtype=np.uint8))
+    output, again = torch.from_numpy(planes)[None], torch.from_numpy(saved)[None]
+    assert math.isinf(score(output, again, PROTOCOLS["lol"])["psnr"].item())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mirnet.errors import ConfigError
 from mirnet.models.complexity import complexity, measure
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.skff import ConcatFusion, SelectiveKernelFusion, SumFusion
@@ -49,6 +50,12 @@ def test_fusions_of_table_9(fusion: nn.Module, parameters: int) -> None:
 )
 def test_blocks_of_table_8(block: Any, millions: float) -> None:
     assert round(complexity(MIRNetV2Config(block=block)).parameters / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8, -4)])
+def test_a_size_below_one_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match=r"(height|width): must be a whole number from 1"):
+        complexity(MIRNetV2Config.small(), *size)
 
 
 def test_cost_grows_with_the_pixels() -> None:

@@ -7,9 +7,10 @@ from typing import get_args
 
 import pytest
 
-from mirnet.choices import AblationBudget
-from mirnet.cli.ablate import EVERY
+from mirnet.choices import AblationBudget, Split, TableNumber
 from mirnet.cli.app import main
+from mirnet.data.packing import pack
+from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
 from mirnet.models.config import MIRNetV2Config
@@ -25,7 +26,7 @@ TINY = replace(SMALL, steps=3, patches=(8, 12, 16, 20), warmup=1)
 
 
 def test_every_row_of_every_table_is_there() -> None:
-    assert tuple(ABLATIONS) == EVERY
+    assert tuple(ABLATIONS) == get_args(TableNumber)
     assert set(BUDGETS) == set(get_args(AblationBudget))
     for number, variants in ABLATIONS.items():
         assert [variant.row for variant in variants] == list(published()[number].rows)
@@ -72,6 +73,12 @@ def test_counted_costs_are_the_paper_s_within_its_rounding(number: int) -> None:
             assert row["fusion_parameters"] == paper["Parameters"]
 
 
+def test_one_stream_is_fused_with_nothing() -> None:
+    counted = {row["row"]: row["fusion_parameters"] for row in costs(11, PAPER)}
+    assert counted["1 stream, 2 columns"] == 0
+    assert counted["2 streams, 2 columns"] == 1_536
+
+
 @pytest.mark.parametrize("number", ABLATIONS)
 def test_every_small_variant_builds(number: int) -> None:
     for variant in ABLATIONS[number]:
@@ -79,7 +86,9 @@ def test_every_small_variant_builds(number: int) -> None:
         assert sum(each.numel() for each in build(made.model.config()).parameters()) > 10_000
 
 
-def test_a_table_is_trained_scored_and_kept(tmp_path: Path) -> None:
+def test_a_table_is_trained_scored_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = publishers.realsr(tmp_path / "data", scale=3)
     said: list[str] = []
     result = ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2, say=said.append)
@@ -93,9 +102,26 @@ def test_a_table_is_trained_scored_and_kept(tmp_path: Path) -> None:
     again = ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2)
     assert again == result
     assert log.read_bytes() == before  # nothing was trained again
+    with monkeypatch.context() as patched:  # nor after an update; it is scored again
+        patched.setattr("mirnet.evaluation.method.code_sha256", lambda: "other")
+        assert ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=2) == result
+    assert log.read_bytes() == before
     text = as_markdown(result)
     assert "| SKFF |" in text
     assert f"Of the paper's 3 orderings by PSNR, {result['orderings']['held']} held." in text
+
+
+@pytest.mark.parametrize(("scales", "protocol"), [((2, 3, 4), "realsr-x3"), ((4,), "realsr-x4")])
+def test_realsr_is_taken_as_published_and_scored_by_its_scale(
+    scales: tuple[int, ...], protocol: str, tmp_path: Path
+) -> None:
+    for scale in scales:
+        data = publishers.realsr(tmp_path / "data", scale=scale)
+    tiny = replace(TINY, steps=2)
+    result = ablate(9, tiny, data, None, tmp_path / "out", seeds=1)
+    assert result["protocol"] == protocol
+    scores = tmp_path / "out" / "runs" / f"{FULL}-seed0" / "scores" / "score.json"
+    assert json.loads(scores.read_text())["protocol"]["name"] == protocol
 
 
 def test_orderings_are_counted() -> None:
@@ -134,6 +160,11 @@ def test_a_dry_run_prints_costs_beside_the_paper_s(capsys: pytest.CaptureFixture
         ([], "ablate: say where the pairs are, with --data FOLDER, or give --dry-run"),
         (["--data", "x", "--seeds", "0"], "--seeds: must be from 1 to 100, got 0"),
         (["--data", "nowhere", "--table", "9"], "nowhere: there is no such folder"),
+        (["--dry-run", "--data", "x"], "--dry-run: trains nothing; give --table, --budget"),
+        (["--dry-run", "--dataset", "pairs"], "--dry-run: trains nothing"),
+        (["--dry-run", "--seeds", "0"], "--dry-run: trains nothing"),
+        (["--dry-run", "-o", "x"], "--dry-run: trains nothing"),
+        (["--dry-run", "--device", "cpu"], "--dry-run: trains nothing"),
     ],
 )
 def test_wrong_arguments_get_one_line(
@@ -149,6 +180,19 @@ def test_a_pair_that_cant_be_scored_ends_the_table(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(DataError, match=r"not scored: .*truncated"):
         ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=1)
+
+
+def test_a_pair_that_was_not_packed_ends_the_table(tmp_path: Path) -> None:
+    data, packed = publishers.realsr(tmp_path / "data", scale=3), tmp_path / "packed"
+    broken = max(data.rglob("*_LR3.png"), key=lambda path: "Test" in path.parts)
+    broken.write_bytes(broken.read_bytes()[:200])
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        pairs = find_pairs(data, "realsr-x3", split)
+        pack(pairs, packed, dataset="realsr-x3", split=split)
+    with pytest.raises(DataError, match=r"was not packed, .*mend it, and pack again"):
+        ablate(9, TINY, packed, None, tmp_path / "out", seeds=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_pairs_that_are_trained_on_are_not_scored(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from mirnet.checkpoints.store import read_checkpoint, write_checkpoint
 from mirnet.errors import CheckpointError, DataError, PhotoError, RecipeError
+from mirnet.evaluation.evaluate import evaluate
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
@@ -82,6 +83,20 @@ def test_the_log_has_the_input_beside_the_output(
         assert {"psnr", "ssim", "input_ssim"} <= row.keys()
     events = next((tmp_path / "tensorboard").glob("events*")).read_bytes()
     assert f"{other_pairs}/2".encode() in events
+
+
+def test_pairs_are_scored_once_a_validation(
+    make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr("mirnet.training.validation.evaluate", counted)
+    train(make_recipe(validation=judged(other_pairs)), tmp_path)
+    assert len(calls) == len(log_of(tmp_path, "validation")) == 3
 
 
 def test_the_best_belongs_to_what_it_was_measured_on(

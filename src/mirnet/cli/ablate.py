@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
 from cyclopts import Parameter
 
-from mirnet.choices import AblationBudget, DataSetName, Device
+from mirnet.choices import AblationBudget, DataSetName, Device, TableNumber
 from mirnet.errors import RecipeError
 
-TableNumber = Literal[7, 8, 9, 10, 11]
-EVERY: tuple[TableNumber, ...] = (7, 8, 9, 10, 11)
+RUNS = Path("runs/ablation")
 
 
 def ablate(
@@ -22,7 +21,7 @@ def ablate(
     dataset: DataSetName | None = None,
     budget: AblationBudget = "paper",
     seeds: int | None = None,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("runs/ablation"),
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     device: Device = "auto",
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
@@ -40,13 +39,13 @@ def ablate(
         A data set with a part to train on and one to score: RealSR, or pairs of your own with
         train/ and val/.
     dataset
-        How its files lie; found out if it is not given.
+        How its files lie; found out if it is not given, and ×3 of RealSR's scales.
     budget
         paper: as the paper did. small: for a CPU; a small network, small patches, 600 steps.
     seeds
         Runs of each variant; 1 for paper and 2 for small, unless told.
     output
-        The folder for runs and tables.
+        The folder for runs and tables; runs/ablation unless told.
     device
         Where to train.
     dry_run
@@ -54,12 +53,15 @@ def ablate(
     json_output
         Print JSON instead of tables.
     """
-    from mirnet.tasks.ablation import costs
+    from mirnet.tasks.ablation import as_markdown, costs
     from mirnet.tasks.ablations import BUDGETS
 
-    plan = BUDGETS[budget]
+    plan, numbers = BUDGETS[budget], table or get_args(TableNumber)
     if dry_run:
-        found = {number: costs(number, plan) for number in table or EVERY}
+        beside = (data, dataset, seeds, output)
+        if any(each is not None for each in beside) or device != "auto":
+            raise RecipeError("--dry-run: trains nothing; give --table, --budget and --json alone")
+        found = {number: costs(number, plan) for number in numbers}
         print(json.dumps(found) if json_output else "\n".join(map(_costs, found.values())))
         return
     if data is None:
@@ -67,9 +69,10 @@ def ablate(
     count = plan.seeds if seeds is None else seeds
     if not 1 <= count <= 100:
         raise RecipeError(f"--seeds: must be from 1 to 100, got {count}")
-    for number in table or EVERY:
-        result = _ablate(number, budget, data.expanduser(), dataset, output, count, device)
-        print(json.dumps(result) if json_output else _written(result))
+    folder = (output or RUNS).expanduser()
+    for number in numbers:
+        result = _ablate(number, budget, data.expanduser(), dataset, folder, count, device)
+        print(json.dumps(result) if json_output else as_markdown(result))
 
 
 def _ablate(
@@ -86,13 +89,12 @@ def _ablate(
     from mirnet.atomic import replacing
     from mirnet.tasks.ablation import ablate, as_markdown
     from mirnet.tasks.ablations import BUDGETS
-    from mirnet.tasks.recipes import found_in
 
     result = ablate(
         number,
         BUDGETS[budget],
         data,
-        dataset or found_in(data, "super-resolution"),
+        dataset,
         output,
         seeds=seeds,
         device=device,
@@ -106,12 +108,6 @@ def _ablate(
         with replacing(output / f"table-{number}{suffix}") as temporary:
             temporary.write_text(text, "utf-8")
     return result
-
-
-def _written(result: dict[str, Any]) -> str:
-    from mirnet.tasks.ablation import as_markdown
-
-    return as_markdown(result)
 
 
 def _costs(rows: list[dict[str, Any]]) -> str:

@@ -25,7 +25,7 @@ from mirnet.cli.profile import profile
 from mirnet.cli.restore import restore
 from mirnet.cli.train import train
 from mirnet.cli.weights import weights
-from mirnet.errors import MirnetError
+from mirnet.errors import MirnetError, one_line
 
 app = App(
     name="mirnet",
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = app(tokens, exit_on_error=False, print_error=False)
             sys.stdout.flush()  # a full disk is told here, and not when Python ends
     except CycloptsError as error:
-        return _fail(" ".join(str(error).split()) + " See `mirnet --help`.", 2)
+        return _fail(f"{one_line(error)} See `mirnet --help`.", 2)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,6 +108,8 @@ def _unwinding() -> Iterator[None]:
 def _one_line(error: MirnetError | OSError) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; check the name, or choose another"
+    if isinstance(error, OSError) and error.strerror:  # of a file that is open: the output, mostly
+        return f"can't write: {error.strerror}; make room, or write to another place"
     return str(error)
 
 

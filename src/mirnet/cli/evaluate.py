@@ -78,7 +78,7 @@ def evaluate(
     lpips
         AlexNet's weights as PyTorch publishes them (alexnet-owt-7be5be79.pth): measure LPIPS too.
     workers
-        Threads that read pictures ahead; as many as there are cores unless told.
+        Threads that read pictures ahead; as many as cores, 8 at most, unless told.
     device
         Where to compute.
     precision
@@ -100,13 +100,18 @@ def evaluate(
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
     if pictures is not None and (task, device, precision) != (None, "auto", "auto"):
         raise DataError("--pictures: are there already; leave --task, --device, --precision out")
-    if benchmark == "dnd" and (lpips is not None or json_output):
-        raise DataError("--benchmark dnd: has no scores here; leave --lpips and --json out")
+    if benchmark == "dnd" and (json_output or any((lpips, note, workers))):
+        raise DataError(
+            "--benchmark dnd: has no scores here; leave --lpips, --note, --workers and --json out"
+        )
+    if len(set(baseline)) < len(baseline):
+        raise DataError("--baseline: name each method once")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
     if lpips is not None:
         for subject in subjects:
             _require_rgb(subject)
     distance = _lpips(lpips)
+    output = output.expanduser() if output else None
     failed = False
     for subject in subjects:
         for method in methods:
@@ -168,6 +173,8 @@ def _methods(
     if pictures is not None:
         return [by_pictures(pictures.expanduser()), *found]
     if found and weights is None and task is None:
+        if (device, precision) != ("auto", "auto"):
+            raise DataError("--baseline: needs no network; leave --device and --precision out")
         return found
     if benchmark is not None:
         expected = task_of(benchmark)
@@ -176,7 +183,7 @@ def _methods(
         task = expected
     path, checkpoint = checkpoint_for(task, weights_for(task, weights))
     restorer = Restorer(checkpoint.build(), device=device, precision=precision, runtime="torch")
-    return [by_network(restorer, path, path.stem), *found]
+    return [by_network(restorer, path), *found]
 
 
 def _require_rgb(subject: Subject) -> None:
@@ -211,7 +218,9 @@ def _score(
         if subject.protocol is None:
             if folder is None:
                 raise DataError(f"{subject.label}: say where the submission is to go, with -o")
-            faults = write_submission(method, subject.pairs, folder, progress=show)
+            faults = write_submission(
+                method, subject.pairs, folder, unreadable=subject.unreadable, progress=show
+            )
             told = "" if faults else _submission(folder / FILES, subject)
         else:
             scores = run(
@@ -219,6 +228,7 @@ def _score(
                 subject.pairs,
                 with_lpips(subject.protocol) if lpips else subject.protocol,
                 data=subject.data,
+                unreadable=subject.unreadable,
                 folder=folder,
                 depth=subject.depth,
                 lpips=lpips,
@@ -277,7 +287,7 @@ def _compare(first: Path, second: Path, *, json_output: bool) -> int:
     from mirnet.evaluation.compare import FEWEST, compare
     from mirnet.evaluation.scores import plain, read_scores
 
-    ours, theirs = read_scores(first), read_scores(second)
+    ours, theirs = read_scores(first.expanduser()), read_scores(second.expanduser())
     differences = compare(ours, theirs)
     if json_output:
         print(json.dumps([plain(asdict(each)) for each in differences], allow_nan=False))

@@ -13,10 +13,12 @@ from mirnet.models.config import Block, Fusion
 if TYPE_CHECKING:
     from mirnet.models.network_config import NetworkConfig
 
+RUNS = 10
+
 
 def profile(
     *,
-    preset: Preset = "paper",
+    preset: Preset | None = None,
     groups: Annotated[str | None, Parameter(allow_leading_hyphen=False)] = None,
     in_channels: int | None = None,
     width: int | None = None,
@@ -28,7 +30,7 @@ def profile(
     image_size: int = 256,
     table: Annotated[bool, Parameter(negative=())] = False,
     measure: Annotated[bool, Parameter(negative=())] = False,
-    runs: int = 10,
+    runs: int | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     json_output: Annotated[bool, Parameter(name="--json")] = False,
@@ -41,7 +43,8 @@ def profile(
     Parameters
     ----------
     preset
-        The network to start from; mirnet-v1 is the one that the paper compares itself to.
+        The network to start from, paper unless told; mirnet-v1 is the one that the paper compares
+        itself to.
     groups
         Groups of the 3×3 convolutions in each recursive residual group, such as 1,1,1,1.
     in_channels
@@ -63,9 +66,10 @@ def profile(
     table
         Table 1: every preset, beside what the paper printed.
     measure
-        Restore such an image on this machine too, and print the median time and the peak memory.
+        Restore such an image on this machine too, in a process of its own, and print the median
+        time and the peak memory.
     runs
-        How many times it is timed.
+        How many times it is timed; 10 unless told.
     device
         Where it is timed.
     precision
@@ -74,15 +78,21 @@ def profile(
         Print JSON instead of a table.
     """
     from mirnet.errors import ConfigError
+    from mirnet.inference.cost import MOST_RUNS
+    from mirnet.models.complexity import MOST
+    from mirnet.models.network_config import shown
 
-    for name, value, most in (("image-size", image_size, 2**20), ("runs", runs, 10_000)):
+    if not measure and (runs is not None or (device, precision) != ("auto", "auto")):
+        raise ConfigError("--runs, --device, --precision: are of a measurement; add --measure")
+    count = RUNS if runs is None else runs
+    for name, value, most in (("image-size", image_size, MOST), ("runs", count, MOST_RUNS)):
         if not 1 <= value <= most:
-            raise ConfigError(f"--{name}: must be from 1 to {most}, got {value}")
+            raise ConfigError(f"--{name}: must be from 1 to {most}, got {shown(value)}")
 
     def facts_of(config: NetworkConfig) -> dict[str, Any]:
         facts = _counts(config, image_size)
         if measure:
-            facts |= _measured(config, image_size, device, precision, runs)
+            facts |= _measured(config, image_size, device, precision, count)
         return facts
 
     changes = {
@@ -98,11 +108,12 @@ def profile(
     }
     changes = {name: value for name, value in changes.items() if value is not None}
     if table:
-        if changes:
-            raise ConfigError(f"--table: is of the presets; leave --{next(iter(changes))} out")
+        if given := [*(["preset"] if preset else []), *changes]:
+            option = given[0].replace("_", "-")
+            raise ConfigError(f"--table: is of all the presets; leave --{option} out")
         _print_table(facts_of, image_size, json_output=json_output)
         return
-    _print_one(preset, changes, facts_of, image_size, json_output=json_output)
+    _print_one(preset or "paper", changes, facts_of, image_size, json_output=json_output)
 
 
 def _print_one(
@@ -180,11 +191,10 @@ def _measured(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from mirnet.inference.cost import measure_cost
+    from mirnet.inference.cost import measure_apart
 
-    return asdict(
-        measure_cost(config, image_size, image_size, device=device, precision=precision, runs=runs)
-    )
+    size = (image_size, image_size)
+    return asdict(measure_apart(config, *size, device=device, precision=precision, runs=runs))
 
 
 def _where(facts: dict[str, Any]) -> str:
@@ -193,20 +203,20 @@ def _where(facts: dict[str, Any]) -> str:
 
 
 def _fusions() -> dict[str, int]:
-    from mirnet.models.skff import make_fusion
+    from mirnet.models.complexity import fusion_parameters
 
-    return {
-        kind: sum(parameter.numel() for parameter in make_fusion(kind, 64).parameters())
-        for kind in ("skff", "concat", "sum")
-    }
+    return {kind: fusion_parameters(kind) for kind in get_args(Fusion)}
 
 
 def _groups(text: str | None) -> tuple[int, ...] | None:
     from mirnet.errors import ConfigError
+    from mirnet.models.network_config import shown
 
     if text is None:
         return None
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"groups: must be whole numbers with commas, got {text!r}") from error
+        raise ConfigError(
+            f"--groups: must be whole numbers with commas, got {shown(text)}"
+        ) from error

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+MOST = 8
+"""What waits is whole pictures: more would take the memory that they are to be worked on in."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -17,9 +20,9 @@ def in_order(
 ) -> Iterator[tuple[Item, Result]]:
     """Each item and what ``work`` makes of it; at most one result a thread is kept waiting.
 
-    There are as many threads as cores unless told.
+    There are as many threads as cores, `MOST` at most, unless told.
     """
-    ahead = threads or os.cpu_count() or 1
+    ahead = threads or min(_cores(), MOST)
     with ThreadPoolExecutor(ahead) as pool:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         for item in items:
@@ -29,3 +32,10 @@ def in_order(
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

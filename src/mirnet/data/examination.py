@@ -14,7 +14,7 @@ from mirnet.data.ahead import in_order
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Pixels, digest
 from mirnet.data.sources import DATASETS, find_pairs
-from mirnet.errors import DataError, PhotoError
+from mirnet.errors import DataError, PhotoError, one_line
 from mirnet.imaging.quantize import to_planes
 
 Progress = Callable[[int, int], None]
@@ -127,7 +127,7 @@ def _open(pair: Pair, dataset: DataSetName) -> _Seen:
         try:
             pixels = picture.pixels()
         except (PhotoError, DataError, OSError) as error:
-            what = " ".join(str(error).split()).removeprefix(f"{picture.place}: ")
+            what = one_line(error).removeprefix(f"{picture.place}: ")
             faults.append(Finding(place=picture.place, what=what))
             continue
         pictures.append((picture.place, pixels))

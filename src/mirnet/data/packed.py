@@ -102,6 +102,8 @@ def read_packed(packed: Path) -> Packed:
     sizes: dict[int, int] = {}
     for line in whole_lines(packed / INDEX):
         record = json.loads(line)
+        if Path(record["id"]).is_absolute() or ".." in Path(record["id"]).parts:
+            raise DataError(f"{packed / INDEX}: names a pair {record['id']}; pack again")
         if "unreadable" in record:
             unreadable[record["id"]] = record["unreadable"]
             continue

@@ -28,7 +28,7 @@ from mirnet.data.packed import (
 )
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Layout, Pixels, digest
-from mirnet.errors import DataError, PhotoError
+from mirnet.errors import DataError, PhotoError, one_line
 
 PIECE_BYTES = 2**30
 """Cluster file systems like files of about a gigabyte."""
@@ -52,9 +52,11 @@ def pack(
     same wait for the one that packs.
 
     Raises:
-        DataError: there is no room, nothing can be written, ``folder`` was packed from other
-            pictures, or no pair can be read.
+        DataError: there are no pairs or no room, nothing can be written, ``folder`` was packed
+            from other pictures, or no pair can be read.
     """
+    if not pairs:
+        raise DataError(f"{split}: has no pairs to pack; name the parts that have, with --split")
     packed = folder / split
     stamp = source_stamp(pairs)
     try:
@@ -141,7 +143,7 @@ def _pixels_of(pair: Pair) -> list[Pixels] | str:
     try:
         pictures = [picture.pixels() for picture in pair.pictures()]
     except (PhotoError, DataError, OSError) as error:
-        return " ".join(str(error).split())
+        return one_line(error)
     sizes = {picture.shape[:2] for picture in pictures}
     return pictures if len(sizes) == 1 else f"{pair.place}: its pictures are of unequal size"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from mirnet.errors import DataError
+from mirnet.errors import DataError, one_line
 
 Progress = Callable[[int, int], None]
 """``(members done, members in all)``."""
@@ -73,7 +73,7 @@ def unpack(
                 progress(number, len(members))
     except FAULTS as error:
         raise DataError(
-            f"{archive}: is damaged, or no archive that can be read ({_line(error)}); fetch it "
+            f"{archive}: is damaged, or no archive that can be read ({one_line(error)}); fetch it "
             "again"
         ) from error
     except OSError as error:
@@ -191,7 +191,7 @@ def _write(archive: Path, target: Path, member: _Member) -> None:
         temporary.replace(target)
     except FAULTS as error:
         raise DataError(
-            f"{archive}: {member.name} is damaged ({_line(error)}); fetch it again"
+            f"{archive}: {member.name} is damaged ({one_line(error)}); fetch it again"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -215,7 +215,3 @@ def _is_there(target: Path, member: _Member) -> bool:
 
 def _shown(name: str) -> str:
     return ascii(name[:80])
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

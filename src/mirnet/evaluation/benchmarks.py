@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from mirnet.choices import BenchmarkName, ProtocolName, Split
 from mirnet.data.pair import Pair
@@ -22,6 +23,7 @@ class Benchmark:
         protocol: how; None if its publisher's server scores (DND).
         table: the number of the paper's table.
         heading: over its columns in that table.
+        input_name: what its pictures are before they are restored, in a table.
         groups: headings of the parts that are scored on their own too, by the pairs' groups.
     """
 
@@ -30,6 +32,7 @@ class Benchmark:
     protocol: ProtocolName | None
     table: int
     heading: str
+    input_name: str = "input"
     groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -50,6 +53,12 @@ class Benchmark:
         return DATASETS[self.name].counts[self.split]
 
 
+def _realsr(name: Literal["realsr-x2", "realsr-x3", "realsr-x4"], heading: str) -> Benchmark:
+    return Benchmark(
+        name=name, protocol=name, table=4, heading=heading, input_name="input (bicubic)"
+    )
+
+
 BENCHMARKS: dict[BenchmarkName, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
@@ -62,9 +71,9 @@ BENCHMARKS: dict[BenchmarkName, Benchmark] = {
         ),
         Benchmark(name="sidd", split="val", protocol="sidd", table=3, heading="SIDD"),
         Benchmark(name="dnd", protocol=None, table=3, heading="DND"),
-        Benchmark(name="realsr-x2", protocol="realsr-x2", table=4, heading="×2"),
-        Benchmark(name="realsr-x3", protocol="realsr-x3", table=4, heading="×3"),
-        Benchmark(name="realsr-x4", protocol="realsr-x4", table=4, heading="×4"),
+        _realsr("realsr-x2", "×2"),
+        _realsr("realsr-x3", "×3"),
+        _realsr("realsr-x4", "×4"),
         Benchmark(name="lol", protocol="lol", table=5, heading="LoL"),
         Benchmark(name="fivek", protocol="fivek", table=6, heading="FiveK"),
     )

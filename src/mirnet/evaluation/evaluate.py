@@ -15,7 +15,7 @@ from mirnet.data.ahead import in_order
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Pixels, digest
-from mirnet.errors import DataError, MissingDependencyError
+from mirnet.errors import DataError, MissingDependencyError, one_line
 from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.photo import Depth
@@ -71,7 +71,7 @@ def score_pairs(
         protocol: how each is scored. Scores depend on nothing else.
         depth: that the pictures must have, where a benchmark's publisher says so.
         lpips: with its weights, for a protocol that names it.
-        workers: threads that read pictures ahead; as many as there are cores unless told.
+        workers: threads that read pictures ahead; as many as cores, 8 at most, unless told.
 
     Raises DataError if a pair has no target.
     """
@@ -90,9 +90,10 @@ def load_pair(pair: Pair) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
+    """A pair that waits, as its files have it: floats would take four times the memory."""
+
     pair: Pair
-    views: Tensor
-    target: Tensor
+    pictures: list[Pixels]
     digests: tuple[str, ...]
 
 
@@ -102,7 +103,7 @@ def _load(pair: Pair, depth: Depth | None) -> _Loaded | Fault:
         pictures = [picture.pixels() for picture in pair.pictures()]
         _require_depth(pair, pictures, depth)
         _require_equal_sizes(pair, pictures)
-        return _Loaded(pair, *_as_tensors(pictures), tuple(map(digest, pictures)))
+        return _Loaded(pair, pictures, tuple(map(digest, pictures)))
     except Exception as error:
         logger.debug("%s", pair.place, exc_info=True)
         return Fault(id=_printable(pair.id), why=_printable(one_line(error)))
@@ -144,12 +145,13 @@ def _as_tensors(pictures: Sequence[Pixels]) -> tuple[Tensor, Tensor]:
 def _scored(
     method: Method, loaded: _Loaded, protocol: Protocol, lpips: Lpips | None
 ) -> Result | Fault:
-    start = perf_counter()
     try:
-        restored = method.restore(loaded.pair, loaded.views).cpu()
+        views, target = _as_tensors(loaded.pictures)
+        start = perf_counter()
+        restored = method.restore(loaded.pair, views).cpu()
         seconds = perf_counter() - start
-        scores = _numbers(restored, loaded.target, protocol, lpips)
-        before = _numbers(loaded.views[:, :3], loaded.target, protocol, lpips)
+        scores = _numbers(restored, target, protocol, lpips)
+        before = _numbers(views[:, :3], target, protocol, lpips)
     except MissingDependencyError:  # which the next pair would lack too
         raise
     except Exception as error:
@@ -178,11 +180,6 @@ def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:
     if not isinstance(error, DataError):  # which names a place of its own
         why = f"{pair.place}: can't be restored or scored as {protocol.name}: {why}"
     return Fault(id=pair.id, why=why)
-
-
-def one_line(error: Exception) -> str:
-    """Its message, whatever wrote it, without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _printable(text: str) -> str:

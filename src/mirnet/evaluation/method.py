@@ -15,9 +15,13 @@ from torch import Tensor
 from mirnet.data.matching import pictures_in
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture, file_stamp
+from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError
 from mirnet.imaging.quantize import to_planes
 from mirnet.inference.restorer import Restorer
+
+OF_A_RUN = ("model", "best")
+"""What `mirnet train` calls weights, whatever the run."""
 
 Restore = Callable[[Tensor], Tensor]
 """``(1, C, H, W)`` in [0, 1] → ``(1, 3, H, W)``: a Restorer, or anything to compare it to."""
@@ -41,10 +45,25 @@ class Method:
     stamp: Callable[[Pair], str] = lambda pair: ""
 
 
-def by_network(restorer: Restorer, weights: Path, name: str) -> Method:
-    """A network with the weights of a file."""
+def place_sha256(folder: Path) -> str:
+    """Tells folders of one name apart, without saying where they lie."""
+    return hashlib.sha256(os.fsencode(folder.expanduser().resolve())).hexdigest()
+
+
+def made_by(method: Method) -> dict[str, Any]:
+    """All that its results depend on beside the data: what must not change within a folder."""
+    return {
+        "method": dict(method.identity),
+        "code_sha256": code_sha256(),
+        "versions": versions(),
+    }
+
+
+def by_network(restorer: Restorer, weights: Path) -> Method:
+    """A network with the weights of a file, named after it; what a run left, after the run too."""
+    stem = weights.stem
     return Method(
-        name=name,
+        name=f"{weights.parent.resolve().name}-{stem}" if stem in OF_A_RUN else stem,
         identity={
             "kind": "network",
             "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
@@ -73,10 +92,9 @@ def by_pictures(folder: Path) -> Method:
     place = folder.resolve()
     # Another program mirrors names: "input" would stand for two rows of a page.
     name = "-".join(place.parts[-2:]) if place.name in ("input", "target") else place.name
-    where = hashlib.sha256(os.fsencode(place)).hexdigest()  # two programs may use one name
     return Method(
         name=name,
-        identity={"kind": "pictures", "folder": name, "place_sha256": where},
+        identity={"kind": "pictures", "folder": name, "place_sha256": place_sha256(folder)},
         restore=restore,
         stamp=lambda pair: file_stamp(found[pair.id]) if pair.id in found else "",
     )

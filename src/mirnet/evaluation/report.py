@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mirnet.atomic import replacing
+from mirnet.atomic import remove_leftovers, replacing
+from mirnet.data.matching import listed
 from mirnet.data.pair import Pair
 from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark
@@ -42,34 +43,43 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
 
     Args:
         folder: holds a folder for each method, as `mirnet.evaluation.run.run` leaves it. Those
-            scored by another protocol or on other pictures than the newest are left out.
+            scored by another protocol or on other pictures than the newest are left out, and so
+            are those that lack a pair where others have all.
         pairs: the data, for its pictures.
 
     Raises DataError if no method was scored there.
     """
+    remove_leftovers(folder)
     every = {path.parent: scores for path, scores in _readable(folder)}
     if not every:
         raise DataError(f"{folder}: holds no scores yet; `mirnet evaluate -o` writes them")
-    newest = max(every.values(), key=lambda scores: str(scores.made["at"]))
+    standard = _standard(every.values())
     comparable = {
         place: scores
         for place, scores in every.items()
-        if scores.protocol == newest.protocol
-        and scores.data_sha256 == newest.data_sha256
-        and scores.groups == newest.groups
+        if _is_part(scores, standard) and len(scores.pairs) == len(standard.pairs)
     }
     ordered = sorted(comparable, key=lambda place: _rank(comparable[place]))
     methods = [comparable[place] for place in ordered]
-    left_out = [place.name for place in every if place not in comparable]
+    rest = {place: scores for place, scores in every.items() if place not in comparable}
+    incomplete = [scores for scores in rest.values() if _is_part(scores, standard)]
+    left_out = [place.name for place, scores in rest.items() if scores not in incomplete]
     page = _template().render(
-        title=newest.data["label"],
-        data=newest.data,
-        sha256=newest.data_sha256,
-        count=len(newest.pairs),
-        protocol=newest.protocol,
+        title=standard.data["label"],
+        data=standard.data,
+        sha256=standard.data_sha256,
+        count=len(standard.pairs),
+        protocol=standard.protocol,
         table=_table(methods),
+        names=NAMES,
+        lower_is_better=LOWER_IS_BETTER,
         methods=methods,
+        incomplete=[
+            f"{scores.method['name']} (lacks {listed(_names(standard) - _names(scores))})"
+            for scores in incomplete
+        ],
         left_out=left_out,
+        faulty=[scores for scores in (*methods, *incomplete) if scores.faults],
         plots=_plots(methods),
         pictures=figures(dict(zip(ordered, methods, strict=True)), pairs),
     )
@@ -77,6 +87,30 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
     with replacing(path) as temporary:
         temporary.write_text(page, "utf-8")
     return path
+
+
+def _standard(every: Iterable[Scores]) -> Scores:
+    """The scores that others must match: the newest, or complete ones of the same pairs."""
+    newest = max(every, key=_age)
+    wanted = _names(newest) | {fault.id for fault in newest.faults}
+    complete = [each for each in every if _names(each) == wanted and _is_part(newest, each)]
+    return max(complete, key=_age, default=newest)
+
+
+def _age(scores: Scores) -> str:
+    return str(scores.made["at"])
+
+
+def _names(scores: Scores) -> set[str]:
+    return {pair.id for pair in scores.pairs}
+
+
+def _is_part(scores: Scores, whole: Scores) -> bool:
+    """Whether these are scores of the same pictures by the same protocol, or of some of them."""
+    known = {pair.id: (pair.digests, pair.group) for pair in whole.pairs}
+    return scores.protocol == whole.protocol and all(
+        known.get(pair.id) == (pair.digests, pair.group) for pair in scores.pairs
+    )
 
 
 def _readable(folder: Path) -> Iterator[tuple[Path, Scores]]:
@@ -130,7 +164,7 @@ def _table(methods: Sequence[Scores]) -> dict[str, Any]:
     benchmark = benchmark_of(first)
     rows = [
         Row(
-            name="input (bicubic)" if str(first.protocol["name"]).startswith("realsr") else "input",
+            name=benchmark.input_name if benchmark else "input",
             is_measured=True,
             cells=tuple(_number(first.input_means(group)[m], m) for _, group, m in columns),
         )

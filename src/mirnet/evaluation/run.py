@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from mirnet.atomic import replacing, require_folder
+from mirnet.atomic import remove_leftovers, replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import Result, score_pairs
-from mirnet.evaluation.method import Method
+from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.scores import Fault, PairScore, Scores, as_line, from_line
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Depth, Photo
@@ -30,6 +29,16 @@ from mirnet.metrics.protocol import Protocol
 
 JOURNAL = "journal.jsonl"
 PICTURES = "pictures"
+CALLED = {
+    "code_sha256": "code",
+    "versions": "version of Python, torch or numpy",
+    "place_sha256": "data folder",
+}
+"""What a key of a journal's identity is called in a message, if not by its name."""
+
+
+class OtherScoresError(DataError):
+    """A folder holds scores that must not be mixed with these."""
 
 
 def run(
@@ -38,6 +47,7 @@ def run(
     protocol: Protocol,
     *,
     data: dict[str, Any],
+    unreadable: Mapping[str, str] | None = None,
     folder: Path | None = None,
     depth: Depth | None = None,
     lpips: Lpips | None = None,
@@ -50,7 +60,9 @@ def run(
         method: what restores.
         pairs: views and targets.
         protocol: how each is scored.
-        data: what is to be said of the pairs: data set, split, place, whole number.
+        data: what is to be said of the pairs: data set, split, whole number; ``place_sha256``
+            tells folders of one label apart.
+        unreadable: why each pair that belongs here too can't be read, by its name.
         folder: where everything is written: ``score.json``, ``scores.csv``, the restored pictures.
             A run that was stopped goes on there.
         depth: that the pictures must have, where a benchmark's publisher says so.
@@ -60,11 +72,9 @@ def run(
 
     Raises DataError if no pair could be scored, or the folder holds scores of something else.
     """
-    identity = {
-        "method": dict(method.identity),
-        "protocol": asdict(protocol),
-        "code_sha256": code_sha256(),
-    }
+    made = made_by(method)
+    measured_by = json.loads(json.dumps(asdict(protocol)))  # as a file gives it back
+    identity = {**made, "protocol": measured_by, "place_sha256": data.get("place_sha256")}
     if not pairs:
         raise DataError(f"{data['label']}: holds no pairs to score")
     with _journal(folder, identity) as journal:
@@ -76,7 +86,8 @@ def run(
             for pair in pairs
             if (score := journal.known(pair, keys[pair.id]))
         }
-        faults = []
+        faults = [Fault(id=name, why=why) for name, why in (unreadable or {}).items()]
+        of = len(pairs) + len(faults)
         left = [pair for pair in pairs if pair.id not in known]
         for result in score_pairs(
             method, left, protocol, depth=depth, lpips=lpips, workers=workers
@@ -87,18 +98,18 @@ def run(
                 known[result.pair.id] = result.score
                 journal.add(keys[result.pair.id], result)
             if progress:
-                progress(len(known) + len(faults), len(pairs))
+                progress(len(known) + len(faults), of)
         if not known:
             raise DataError(f"no pair could be scored; the first: {faults[0].why}")
         scores = Scores(
             method={"name": method.name, **method.identity},
-            protocol=asdict(protocol),
+            protocol=measured_by,
             data=data,
             pairs=tuple(known[pair.id] for pair in pairs if pair.id in known),
             faults=tuple(faults),
             made={
-                "code_sha256": code_sha256(),
-                "versions": versions(),
+                "code_sha256": made["code_sha256"],
+                "versions": made["versions"],
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "seconds": round(sum(score.seconds for score in known.values()), 3),
             },
@@ -137,7 +148,7 @@ class _Journal:
         """Keep a restored picture, then its score: what has a score has a picture."""
         if self.folder is None:
             return
-        is_deep = "uint16" in {each.layout().dtype for each in result.pair.pictures()}
+        is_deep = any(each.layout().dtype != "uint8" for each in result.pair.pictures())
         dtype = np.uint16 if is_deep else np.uint8
         pixels = from_planes(result.restored.float().numpy(), channels=3, dtype=dtype)
         write_photo(Photo(pixels=pixels), picture_path(self.folder, result.pair.id))
@@ -159,8 +170,8 @@ class _Journal:
             ) from error
         for name, value in identity.items():
             if before.get(name) != json.loads(json.dumps(value)):
-                raise DataError(
-                    f"{self.folder}: holds scores of another {name.replace('_sha256', '')}; name "
+                raise OtherScoresError(
+                    f"{self.folder}: holds scores of another {CALLED.get(name, name)}; name "
                     "another --output, or remove that folder"
                 )
         if torn:  # a stop in the middle of a line
@@ -176,6 +187,8 @@ def _journal(folder: Path | None, identity: dict[str, Any]) -> Iterator[_Journal
     require_folder(folder / PICTURES)
     try:
         with FileLock(folder / ".lock", timeout=0):
+            for each in (folder, folder / PICTURES):
+                remove_leftovers(each)
             yield _Journal(folder, identity)
     except Timeout as error:
         raise DataError(f"{folder}: another run scores into it; name another --output") from error

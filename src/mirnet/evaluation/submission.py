@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,8 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.environment import code_sha256, versions
-from mirnet.errors import DataError, MirnetError, MissingDependencyError
-from mirnet.evaluation.evaluate import one_line
-from mirnet.evaluation.method import Method
+from mirnet.errors import DataError, MirnetError, MissingDependencyError, one_line
+from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.run import stamps
 from mirnet.evaluation.scores import Fault
 from mirnet.imaging.quantize import to_planes
@@ -35,6 +34,7 @@ def write_submission(
     pairs: Sequence[Pair],
     folder: Path,
     *,
+    unreadable: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Fault, ...]:
     """Restore DND's boxes and write a file for each photo, as the server takes them.
@@ -48,6 +48,7 @@ def write_submission(
         method: what restores.
         pairs: the boxes, as `find_pairs(folder, "dnd", "test")` gives them.
         folder: gets ``submission/`` with the files.
+        unreadable: why each box that belongs here too can't be read, by its name.
         progress: is told how many boxes of how many are done.
 
     Returns:
@@ -55,13 +56,16 @@ def write_submission(
 
     Raises DataError if the folder holds a submission of another method or by other code.
     """
+    _require_scipy()
     require_folder(folder / FILES)
     _require_same(method, folder / "made.json")
     made_of = folder / MADE_OF
     known = json.loads(made_of.read_text("utf-8")) if made_of.exists() else {}
-    faults: list[Fault] = []
+    incomplete = {_scene(name): why for name, why in (unreadable or {}).items()}
+    faults = [Fault(id=scene, why=why) for scene, why in incomplete.items()]
+    whole = [pair for pair in pairs if _scene(pair.id) not in incomplete]
     done = 0
-    for scene, boxes in groupby(pairs, key=_scene):
+    for scene, boxes in groupby(whole, key=lambda pair: _scene(pair.id)):
         path, members = folder / FILES / f"{scene}.mat", list(boxes)
         of = [stamps(pair, method) for pair in members]
         if not path.exists() or known.get(scene) != of:
@@ -76,28 +80,26 @@ def write_submission(
                 faults.append(Fault(id=scene, why=one_line(error)))
         done += len(members)
         if progress:
-            progress(done, len(pairs))
+            progress(done, len(whole))
     return tuple(faults)
 
 
 def _require_same(method: Method, path: Path) -> None:
     """Files of two methods, or of two versions, must not be sent as one."""
-    made = json.dumps(
-        {"method": dict(method.identity), "code_sha256": code_sha256(), "versions": versions()},
-        indent=1,
-    )
+    made = json.dumps(made_by(method), indent=1)
     if not path.exists():
         with replacing(path) as temporary:
             temporary.write_text(made + "\n", "utf-8")
     elif path.read_text("utf-8").strip() != made:
         raise DataError(
-            f"{path.parent}: holds a submission of another method or by other code; name another "
-            "--output, or remove that folder"
+            f"{path.parent}: holds a submission of another method or by other code or versions; "
+            "name another --output, or remove that folder"
         )
 
 
-def _scene(pair: Pair) -> str:
-    return pair.id.rpartition("-")[0]
+def _scene(name: str) -> str:
+    """The photo of a box."""
+    return name.rpartition("-")[0]
 
 
 def _restored(method: Method, pair: Pair) -> NDArray[np.float32]:
@@ -109,13 +111,16 @@ def _restored(method: Method, pair: Pair) -> NDArray[np.float32]:
     return restored.clamp(0, 1).permute(1, 2, 0).contiguous().numpy()
 
 
-def _write_scene(path: Path, boxes: Iterable[NDArray[np.float32]]) -> None:
-    try:
-        from scipy.io import savemat  # noqa: PLC0415  (an extra)
-    except ImportError as error:
+def _require_scipy() -> None:
+    if find_spec("scipy") is None:
         raise MissingDependencyError(
             'a submission needs scipy, which is not installed; pip install "mirnet[train]"'
-        ) from error
+        )
+
+
+def _write_scene(path: Path, boxes: Iterable[NDArray[np.float32]]) -> None:
+    from scipy.io import savemat  # noqa: PLC0415  (an extra)
+
     every = list(boxes)
     cell: NDArray[Any] = np.empty((1, len(every)), dtype=object)
     for number, box in enumerate(every):

@@ -31,7 +31,7 @@ def quantize(array: AnyArray, dtype: DTypeLike) -> AnyArray:
     """The nearest values that ``dtype`` can hold: clipped to [0, 1], halves rounded up.
 
     Args:
-        array: any shape, floating point and finite; [0, 1] is black to white.
+        array: one dimension or more, floating point and finite; [0, 1] is black to white.
         dtype: uint8 (0…255), uint16 (0…65535) or floating point, which is clipped, not scaled.
 
     Returns:
@@ -40,13 +40,15 @@ def quantize(array: AnyArray, dtype: DTypeLike) -> AnyArray:
     Raises:
         ValueError: dtype is another type.
     """
-    clipped: AnyArray = np.clip(array, 0, 1)
     if np.issubdtype(dtype, np.floating):
-        return clipped.astype(dtype, copy=False)
-    # In place: the float copy of a large photo is its biggest array.
-    clipped *= peak(dtype)
-    clipped += 0.5
-    return np.floor(clipped, out=clipped).astype(dtype)
+        return np.clip(array, 0, 1).astype(dtype, copy=False)
+    white = peak(dtype)
+    result: AnyArray = np.empty(array.shape, dtype)
+    # In float64: float32 rounds some values up that lie just below a half. A plane (or row) after
+    # the other: the float copy of a large photo would be its biggest array.
+    for i in range(len(array)):
+        result[i] = np.floor(np.clip(array[i], 0, 1, dtype=np.float64) * white + 0.5)
+    return result
 
 
 def to_planes(pixels: AnyArray) -> NDArray[np.float32]:

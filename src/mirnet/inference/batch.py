@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirnet.atomic import remove_leftovers, require_folder
-from mirnet.errors import MirnetError, PhotoError
+from mirnet.errors import MirnetError, PhotoError, one_line
 from mirnet.inference.ledger import Ledger, content_of
 from mirnet.inference.planning import Plan
 
@@ -114,7 +114,7 @@ def _require_writable(output: Path) -> None:
 
 def _reason(source: Path, error: Exception) -> str:
     """One line that begins with the photo's path."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}; check the disk and the name"
     if not isinstance(error, MirnetError | OSError | MemoryError):

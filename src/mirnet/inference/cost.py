@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -10,11 +13,13 @@ from time import perf_counter
 import torch
 
 from mirnet.choices import Device, Precision
+from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.memory import estimate_memory
 from mirnet.inference.restorer import Restorer
-from mirnet.models.network_config import NetworkConfig
+from mirnet.models.network_config import NetworkConfig, require_int
 from mirnet.models.networks import build
 
+MOST_RUNS = 10_000
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -41,6 +46,32 @@ class Cost:
     runs: int
 
 
+def measure_apart(
+    config: NetworkConfig,
+    height: int,
+    width: int,
+    *,
+    device: Device,
+    precision: Precision,
+    runs: int,
+) -> Cost:
+    """`measure_cost` in a process of its own: what another network left in memory doesn't count.
+
+    Raises InsufficientMemoryError too if the system ends that process.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        work = pool.submit(
+            measure_cost, config, height, width, device=device, precision=precision, runs=runs
+        )
+        try:
+            return work.result()
+        except BrokenProcessPool as error:
+            raise InsufficientMemoryError(
+                f"the process that measured {height}×{width} pixels was ended, most likely for "
+                "want of memory; take a smaller image"
+            ) from error
+
+
 def measure_cost(
     config: NetworkConfig,
     height: int,
@@ -52,8 +83,11 @@ def measure_cost(
 ) -> Cost:
     """Restore a random picture of this size again and again, alone on the machine if you can.
 
-    Raises DeviceError and InsufficientMemoryError as a Restorer does.
+    Memory is right for the first network that a process measures; for more, see `measure_apart`.
+
+    Raises DeviceError and InsufficientMemoryError as a Restorer does, and ConfigError for no runs.
     """
+    require_int("runs", runs, 1, MOST_RUNS)
     restorer = Restorer(build(config), device=device, precision=precision, runtime="torch")
     picture = torch.rand(1, config.in_channels, height, width, device=restorer.device)
     # The first run's memory: after it, libraries and allocators keep some of what they took.
@@ -96,9 +130,12 @@ def _memory(device: torch.device, *, reset: bool) -> int | None:
             torch.cuda.reset_peak_memory_stats(device)
             return torch.cuda.memory_allocated(device)
         return torch.cuda.max_memory_allocated(device)
-    if device.type != "cpu" or not RESET.exists():
+    if device.type != "cpu":
         return None
-    if reset:
-        RESET.write_text("5")  # the peak is what lies there now
-    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    try:
+        if reset:
+            RESET.write_text("5")  # the peak is what lies there now
+        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    except OSError:  # another system, or a /proc that is read-only
+        return None
     return int(lines["VmRSS" if reset else "VmHWM"].split()[0]) * 1024

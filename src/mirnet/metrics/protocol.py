@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mirnet.choices import ProtocolName
 from mirnet.imaging.color import rgb_to_y
+from mirnet.imaging.quantize import quantize
 from mirnet.metrics.inputs import checked_pair
 from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.mae import mae
@@ -190,7 +192,7 @@ def _scored_pixels(images: Tensor, protocol: Protocol) -> Tensor:
     pixels = _cropped(images, protocol).clamp(0, 1)
     if not protocol.round_to_8bit:
         return pixels
-    levels = torch.floor(pixels * 255 + 0.5)
+    levels = torch.from_numpy(quantize(pixels.cpu().numpy(), np.uint8)).to(pixels)
     return levels if protocol.color == "rgb" else rgb_to_y(levels / 255)
 
 

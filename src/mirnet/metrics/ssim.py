@@ -147,7 +147,7 @@ def _require_room(images: Tensor, size: int) -> None:
     if min(height, width) < size:
         raise ValueError(
             f"images of {height}×{width} pixels are smaller than the {size}×{size} window of this "
-            "SSIM; ssim_volume takes images of any size"
+            "SSIM; ssim_volume (protocol lol) takes images of any size"
         )
 
 

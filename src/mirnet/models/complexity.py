@@ -8,10 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mirnet.models.network_config import NetworkConfig
+from mirnet.models.config import Fusion
+from mirnet.models.network_config import NetworkConfig, require_int
 from mirnet.models.networks import build
 from mirnet.models.rcb import ContextModule
-from mirnet.models.skff import SelectiveKernelFusion
+from mirnet.models.skff import SelectiveKernelFusion, make_fusion
+
+FUSED = 64
+"""Channels of the two streams whose fusion Table 9 counts."""
+MOST = 2**20
+"""Pixels of a side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +47,17 @@ class Complexity:
 def complexity(config: NetworkConfig, height: int = 256, width: int = 256) -> Complexity:
     """Count the cost of one ``height``×``width`` image, without computing anything.
 
-    Height and width must be multiples of ``config.multiple``.
+    Height and width must be multiples of ``config.multiple``; ConfigError if they are below 1.
     """
+    for name, side in (("height", height), ("width", width)):
+        require_int(name, side, 1, MOST)
     with torch.device("meta"):
         return measure(build(config), torch.empty(1, config.in_channels, height, width))
+
+
+def fusion_parameters(kind: Fusion) -> int:
+    """The parameters of one fusion of two streams of 64 channels (Table 9)."""
+    return sum(parameter.numel() for parameter in make_fusion(kind, FUSED).parameters())
 
 
 def measure(network: nn.Module, *inputs: object) -> Complexity:

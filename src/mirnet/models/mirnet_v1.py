@@ -6,7 +6,6 @@ No convolution has a bias.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -19,7 +18,7 @@ from mirnet.choices import NetworkName
 from mirnet.errors import ConfigError
 from mirnet.models.network import Network
 from mirnet.models.network_config import NetworkConfig, require_int
-from mirnet.models.skff import pool
+from mirnet.models.skff import SelectiveKernelFusion, pool
 
 STREAMS = 3
 REDUCTION = 8
@@ -112,7 +111,9 @@ class _Block(nn.Module):
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.attend = nn.ModuleList(DualAttentionUnit(width) for width in widths)
-        self.fuse = nn.ModuleList(SelectiveKernelFusion3(width) for width in widths)
+        self.fuse = nn.ModuleList(
+            SelectiveKernelFusion(width, STREAMS, activation=nn.PReLU()) for width in widths
+        )
         streams = range(len(widths))
         self.between = nn.ModuleDict(
             {
@@ -171,29 +172,6 @@ class DualAttentionUnit(nn.Module):
         weights = torch.sigmoid(self.excite(F.relu(self.squeeze(pool(body)))))
         joined: Tensor = self.join(torch.cat([by_place, body * weights], dim=1))
         return joined + features
-
-
-class SelectiveKernelFusion3(nn.Module):
-    """SKFF of three streams, with a PReLU; as in v2 otherwise."""
-
-    def __init__(self, channels: int) -> None:
-        """Make the squeezing convolution and one selecting convolution a stream."""
-        super().__init__()
-        squeezed = max(channels // REDUCTION, 4)
-        self.squeeze = _conv(channels, squeezed, 1)
-        self.activation = nn.PReLU()
-        self.select = nn.ModuleList(_conv(squeezed, channels, 1) for _ in range(STREAMS))
-
-    def forward(self, streams: Sequence[Tensor]) -> Tensor:
-        """Weigh and add the streams."""
-        total = torch.stack([pool(stream) for stream in streams]).sum(0)
-        squeezed = self.activation(self.squeeze(total))
-        scores = torch.stack([conv(squeezed) for conv in self.select])
-        weights = torch.softmax(scores.float(), dim=0).to(streams[0].dtype)
-        fused = weights[0] * streams[0]
-        for weight, stream in zip(weights[1:], streams[1:], strict=True):
-            fused = torch.addcmul(fused, weight, stream)
-        return fused
 
 
 class _Blur(nn.Module):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from mirnet.choices import NetworkName, Preset
-from mirnet.errors import ConfigError
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v1 import MIRNetV1, MIRNetV1Config
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -35,9 +34,8 @@ def build(config: NetworkConfig) -> Network:
 
 def preset(name: str) -> NetworkConfig:
     """The config of that name. Raises ConfigError for another."""
-    if name not in PRESETS:
-        raise ConfigError(f"preset: must be one of {', '.join(PRESETS)}, got {name!r}")
-    return PRESETS[name]()
+    require_choice("preset", name, tuple(PRESETS))
+    return PRESETS[cast(Preset, name)]()
 
 
 def config_from_dict(values: dict[str, Any]) -> NetworkConfig:

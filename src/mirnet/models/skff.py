@@ -20,12 +20,17 @@ class SelectiveKernelFusion(nn.Module):
     each channel, and the softmax over the streams weighs their sum.
     """
 
-    def __init__(self, channels: int, streams: int = 2) -> None:
-        """Make the squeezing convolution and one selecting convolution a stream."""
+    def __init__(
+        self, channels: int, streams: int = 2, *, activation: nn.Module | None = None
+    ) -> None:
+        """Make the squeezing convolution and one selecting convolution a stream.
+
+        Between them is the leaky ReLU of MIRNet-v2, unless ``activation`` is another.
+        """
         super().__init__()
         squeezed = max(channels // 8, 4)
         self.squeeze = nn.Conv2d(channels, squeezed, 1, bias=False)
-        self.activation = nn.LeakyReLU(NEGATIVE_SLOPE)
+        self.activation = activation or nn.LeakyReLU(NEGATIVE_SLOPE)
         self.select = nn.ModuleList(
             nn.Conv2d(squeezed, channels, 1, bias=False) for _ in range(streams)
         )

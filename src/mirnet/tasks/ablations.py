@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mirnet.choices import AblationBudget, DataSetName, Device
 from mirnet.models.config import MIRNetV2Config
+from mirnet.tasks.recipes import RELEASED_STAGES
 from mirnet.tasks.start import with_task
 from mirnet.training.recipe import (
     DataRecipe,
@@ -22,7 +23,7 @@ from mirnet.training.recipe import (
     Stage,
 )
 
-PARTS = (0.383, 0.267, 0.2, 0.15)
+PARTS = tuple(steps for steps, _, _ in RELEASED_STAGES[:4])
 """Of a progressive run's steps, for each patch size, as in the whole recipe."""
 
 
@@ -171,7 +172,7 @@ def _stages(variant: Variant, budget: Budget) -> tuple[Stage, ...]:
     if variant.patch is not None:
         size = budget.patches[variant.patch]
         return (Stage(steps=budget.steps, patch_size=size, batch_size=budget.batch),)
-    steps = [round(budget.steps * part) for part in PARTS[:-1]]
+    steps = [round(budget.steps * part / sum(PARTS)) for part in PARTS[:-1]]
     return tuple(
         Stage(steps=count, patch_size=size, batch_size=budget.batch)
         for count, size in zip([*steps, budget.steps - sum(steps)], budget.patches, strict=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mirnet.choices import BenchmarkName, ProtocolName, TaskName
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
-from mirnet.data.sources import DATASETS, find_pairs
+from mirnet.data.sources import DATASETS, find_pairs, left_out
 from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import BENCHMARKS
+from mirnet.evaluation.method import place_sha256
 from mirnet.evaluation.run import folder_name
 from mirnet.imaging.photo import Depth
 from mirnet.metrics.protocol import PROTOCOLS, Protocol
@@ -28,6 +30,7 @@ class Subject:
         protocol: how they are scored; None where a server does it.
         data: what is to be said of the pairs.
         depth: that their publisher gives them.
+        unreadable: why `mirnet prepare` left out what it left out, by the pairs' names.
     """
 
     label: str
@@ -35,6 +38,7 @@ class Subject:
     protocol: Protocol | None
     data: dict[str, Any]
     depth: Depth | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 def task_of(benchmark: BenchmarkName) -> TaskName:
@@ -58,8 +62,10 @@ def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Su
             "split": spec.split,
             "whole": list(spec.whole),
             "note": note,
+            "place_sha256": place_sha256(folder),
         },
         depth=DATASETS[benchmark].depth,
+        unreadable=left_out(folder, spec.split),
     )
 
 
@@ -79,5 +85,12 @@ def of_folder(folder: Path, protocol: ProtocolName, note: str | None) -> Subject
         "split": None,
         "whole": [],
         "note": note,
+        "place_sha256": place_sha256(folder),
     }
-    return Subject(label=folder_name(label), pairs=pairs, protocol=PROTOCOLS[protocol], data=data)
+    return Subject(
+        label=folder_name(label),
+        pairs=pairs,
+        protocol=PROTOCOLS[protocol],
+        data=data,
+        unreadable=left_out(folder, "test"),
+    )

@@ -111,16 +111,18 @@ def released(task: TaskName, sources: tuple[SourceRecipe, ...], start_from: str 
     )
 
 
-def found_in(folder: Path, task: TaskName) -> DataSetName:
+def found_in(folder: Path, task: TaskName, *, preferred: DataSetName | None = None) -> DataSetName:
     """Which of the task's data sets, or else pairs, lies in a folder.
 
-    Raises RecipeError if several do.
+    Raises RecipeError if several do, and the preferred one does not.
     """
     folder = folder.expanduser()
     if is_packed(folder, "train"):
         name: DataSetName = read_head(folder / "train")["dataset"]
         return name
     found = [name for name in TASKS[task].benchmarks if _holds(folder, name)]
+    if preferred in found:
+        return preferred
     if len(found) > 1:
         raise RecipeError(f"{folder}: holds {' and '.join(found)}; say which, with --dataset")
     return found[0] if found else "pairs"

@@ -18,7 +18,7 @@ from mirnet.checkpoints.adapt import adapted
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.environment import code_sha256, versions
-from mirnet.errors import CheckpointError, RecipeError
+from mirnet.errors import CheckpointError, RecipeError, one_line
 from mirnet.models.network import Network
 from mirnet.models.networks import build
 from mirnet.training.recipe import Recipe, Stage
@@ -88,7 +88,7 @@ class TrainingState:
                     metadata,
                 )
         except (SafetensorError, OSError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            reason = getattr(error, "strerror", None) or one_line(error)
             raise CheckpointError(
                 f"{path}: can't be written ({reason}); make room and run the same command again to "
                 "go on from the last state"

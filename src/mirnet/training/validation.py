@@ -25,10 +25,10 @@ from mirnet.errors import (
     LostProcessError,
     MirnetError,
     PhotoError,
+    one_line,
 )
 from mirnet.evaluation.evaluate import evaluate, load_pair
-from mirnet.evaluation.method import Restore
-from mirnet.evaluation.scores import mean
+from mirnet.evaluation.scores import PairScore, mean
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.network import Network
@@ -87,9 +87,9 @@ class Validation:
         except LostProcessError:
             raise
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
-            log.say(f"step {state.step}: validation failed: {_one_line(error)}")
+            log.say(f"step {state.step}: validation failed: {one_line(error)}")
             with suppress(OSError):
-                log.write("validation", state.step, {"failed": _one_line(error)})
+                log.write("validation", state.step, {"failed": one_line(error)})
         if team.is_first:
             self._save(model, state.step, scores, provenance, log)
 
@@ -121,7 +121,7 @@ class Validation:
         except (CheckpointError, OSError) as error:
             if step == total_steps(self.recipe.schedule):
                 raise
-            log.say(f"step {step}: the weights can't be written: {_one_line(error)}")
+            log.say(f"step {step}: the weights can't be written: {one_line(error)}")
 
     def _write(
         self,
@@ -146,9 +146,7 @@ class Validation:
         """The means of every folder; all processes come to the same gatherings."""
         found = {}
         for name, pairs in self.pairs.items():
-            if name not in self._inputs:
-                self._inputs[name] = self._means(_first_view, pairs, team)
-            found[name] = self._means(restorer, pairs, team)
+            found[name], self._inputs[name] = self._means(restorer, pairs, team)
         return found
 
     def _tell(
@@ -167,24 +165,26 @@ class Validation:
                 strip = torch.cat([_first_view(views), restorer(views), target], dim=3)
                 log.show(f"{name}/{pair.id}", step, strip[0])
 
-    def _means(self, restore: Restore, pairs: tuple[Pair, ...], team: Team) -> dict[str, float]:
-        """Mean scores of all pairs, of which each process computes its share.
+    def _means(
+        self, restorer: Restorer, pairs: tuple[Pair, ...], team: Team
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Mean scores of all pairs and of their inputs; each process computes its share.
 
         What goes wrong in one of them is raised in all, so that none waits for it.
         """
         share, protocol = pairs[team.rank :: team.size], self.recipe.validation.protocol
-        mine: dict[str, dict[str, float]] | str
+        mine: dict[str, PairScore] | str
         try:
-            found = evaluate(restore, share, PROTOCOLS[protocol])
-            mine = {pair.id: pair.scores for pair in found}
+            mine = {pair.id: pair for pair in evaluate(restorer, share, PROTOCOLS[protocol])}
         except (MirnetError, OSError, ValueError, RuntimeError) as error:
-            mine = _one_line(error)
-        scores: dict[str, dict[str, float]] = {}
+            mine = one_line(error)
+        scores: dict[str, PairScore] = {}
         for images in team.gather(mine):
             if isinstance(images, str):
                 raise DataError(images)
             scores |= images
-        return mean(scores[pair.id] for pair in pairs)
+        ordered = [scores[pair.id] for pair in pairs]
+        return mean(pair.scores for pair in ordered), mean(pair.input for pair in ordered)
 
     def _keep_best(self, model: Network, provenance: dict[str, Any]) -> None:
         """Write the weights as the best, unless better ones by the same measure are there."""
@@ -228,10 +228,6 @@ def _contents(pairs: tuple[Pair, ...]) -> dict[str, str]:
 def _first_view(views: Tensor) -> Tensor:
     """What there was before: the first view of a pair."""
     return views[:, :3]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _mean_psnr(validation: dict[str, dict[str, float]]) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from mirnet.choices import DataSetName, Split
-from mirnet.data.packed import is_packed, scan_packed
+from mirnet.data.packed import is_packed, read_packed, scan_packed
 from mirnet.data.pair import Pair
 from mirnet.data.sources.dnd import DND
 from mirnet.data.sources.dpdd import DPDD
@@ -33,6 +33,12 @@ def splits_in(folder: Path, dataset: DataSetName) -> tuple[Split, ...]:
     if packed or DATASETS[dataset].counts:
         return packed or tuple(DATASETS[dataset].counts)
     return tuple(split for split in SPLITS if (folder / split).is_dir()) or ("train",)
+
+
+def left_out(folder: Path, split: Split) -> dict[str, str]:
+    """Why each pair that `prepare` could not read is not among those that it packed."""
+    folder = folder.expanduser()
+    return read_packed(folder / split).unreadable if is_packed(folder, split) else {}
 
 
 def find_pairs(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from mirnet.choices import BaselineName, TaskName
+from mirnet.choices import BaselineName
 from mirnet.errors import MissingDependencyError
 from mirnet.evaluation.baselines.brightening import CLAHE, HISTOGRAM_EQUALISATION, LIME
 from mirnet.evaluation.baselines.denoising import BM3D, BM3D_BEST, NON_LOCAL_MEANS
@@ -26,15 +25,6 @@ BASELINES: dict[BaselineName, Baseline] = {
         MEAN_OF_VIEWS,
     )
 }
-FOR_TASK: Mapping[TaskName, tuple[BaselineName, ...]] = {
-    "denoising": ("bm3d", "bm3d-best", "non-local-means"),
-    "super-resolution": ("unsharp-mask",),
-    "dual-pixel-deblurring": ("mean-of-views", "unsharp-mask"),
-    "low-light": ("histogram-equalisation", "clahe", "lime"),
-    "retouching": ("histogram-equalisation", "clahe", "lime"),
-}
-"""Those that make sense for a task. In super-resolution the input itself is the bicubic
-interpolation, and every table has the input's row."""
 
 
 def by_baseline(name: BaselineName) -> Method:
@@ -42,7 +32,12 @@ def by_baseline(name: BaselineName) -> Method:
     baseline = BASELINES[name]
     return Method(
         name=name,
-        identity={"kind": "baseline", "baseline": name, "versions": _versions(baseline)},
+        identity={
+            "kind": "baseline",
+            "baseline": name,
+            "source": baseline.source,
+            "versions": _versions(baseline),
+        },
         restore=baseline.restore,
     )
 

@@ -48,21 +48,25 @@ def at_best_sigma(pair: Pair, views: Tensor) -> Tensor:
 
 
 def _best(picture: Picture, target: Picture) -> Picture:
-    """A grid of noise levels, then steps of half the size about the best."""
-    tried: dict[float, tuple[float, Picture]] = {}
+    """The estimated level and a grid of others, then steps of half the size about the best."""
+    errors: dict[float, float] = {}
+    closest = picture
 
     def error(sigma: float) -> float:
-        if sigma not in tried:
+        nonlocal closest
+        if sigma not in errors:
             cleaned = bm3d(picture, sigma)
-            tried[sigma] = float(((cleaned - target) ** 2).mean()), cleaned
-        return tried[sigma][0]
+            errors[sigma] = float(((cleaned - target) ** 2).mean())
+            if errors[sigma] == min(errors.values()):
+                closest = cleaned
+        return errors[sigma]
 
-    best = min(map(float, SIGMAS), key=error)
+    best = min((estimated_sigma(picture), *map(float, SIGMAS)), key=error)
     factor = float(SIGMAS[1] / SIGMAS[0])
     for _ in range(REFINEMENTS):
         factor **= 0.5
         best = min((best / factor, best, best * factor), key=error)
-    return tried[best][1]
+    return closest
 
 
 BM3D = Baseline(
@@ -75,7 +79,7 @@ BM3D_BEST = Baseline(
     name="bm3d-best",
     source="Dabov et al., TIP 2007, at the noise level chosen with the target",
     restore=at_best_sigma,
-    packages=("bm3d",),
+    packages=("bm3d", "scikit-image"),
 )
 NON_LOCAL_MEANS = Baseline(
     name="non-local-means",

@@ -6,14 +6,17 @@ import numpy as np
 from torch import Tensor
 
 from mirnet.data.pair import Pair
+from mirnet.errors import DataError
 from mirnet.evaluation.baselines.spec import Baseline, Picture, of_picture
 
 RADIUS, AMOUNT = 1.0, 1.0
 """Of the unsharp mask: deviation in pixels, and how much of what it takes away is added."""
 
 
-def mean_of_views(_: Pair, views: Tensor) -> Tensor:
-    """What a camera makes of the views of a dual-pixel sensor."""
+def mean_of_views(pair: Pair, views: Tensor) -> Tensor:
+    """What a camera makes of the views of a dual-pixel sensor. DataError for a single one."""
+    if views.shape[1] == 3:
+        raise DataError(f"{pair.place}: its pair has one view; mean-of-views is of inputL, inputR")
     height, width = views.shape[2:]
     return views.reshape(len(views), -1, 3, height, width).mean(dim=1)
 

@@ -1,0 +1,48 @@
+"""What a restoration takes: measured for each network as if it were alone."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirnet.errors import ConfigError, InsufficientMemoryError
+from mirnet.inference import cost
+from mirnet.inference.cost import measure_apart, measure_cost
+from mirnet.models.config import MIRNetV2Config
+
+TINY = MIRNetV2Config(width=8, blocks=1, groups=(1,))
+KIND: dict[str, Any] = {"device": "cpu", "precision": "float32", "runs": 1}
+
+
+@pytest.mark.skipif(not cost.RESET.exists(), reason="this system does not tell the peak")
+def test_memory_does_not_depend_on_what_was_measured_before() -> None:
+    measure_cost(MIRNetV2Config.small(), 256, 256, **KIND)  # its memory stays with the allocator
+    first, second = (measure_apart(TINY, 256, 256, **KIND).memory for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first > 2**20
+    assert first == pytest.approx(second, rel=0.3)
+
+
+def test_a_process_that_is_ended_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(ProcessPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:  # a local function can't be sent
+            return super().submit(os._exit, 9)
+
+    monkeypatch.setattr(cost, "ProcessPoolExecutor", Ended)
+    with pytest.raises(InsufficientMemoryError, match="measured 8×8 pixels was ended"):
+        measure_apart(TINY, 8, 8, **KIND)
+
+
+def test_a_system_that_does_not_tell_the_peak_gives_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cost, "RESET", tmp_path / "no" / "clear_refs")
+    assert measure_cost(TINY, 8, 8, **KIND).memory is None
+
+
+def test_no_runs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="runs: must be a whole number from 1"):
+        measure_cost(TINY, 8, 8, runs=0)
