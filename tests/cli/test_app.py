@@ -25,7 +25,7 @@ from mirnet.cli.app import main
 from mirnet.data.sources import DATASETS
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.inference.devices import DTYPES
-from mirnet.inference.restorer import PIXEL_TYPES
+from mirnet.inference.files import PIXEL_TYPES
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.models.networks import PRESETS

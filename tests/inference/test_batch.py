@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, NoReturn
+from threading import Event
+from typing import Any
 
+import numpy as np
 import pytest
 
 from mirnet.errors import PhotoError
+from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import run
 from mirnet.inference.planning import Job, Plan
 
@@ -17,9 +20,38 @@ def made(folder: Path, *names: str) -> Plan:
     return Plan([Job(folder / name, folder / "out" / name) for name in names])
 
 
-def write(source: Path, target: Path) -> tuple[str, ...]:
-    target.write_text(source.name)
-    return ("a note",) if source.name == "noted" else ()
+class Copies:
+    """Steps that write a photo's name; ``bad`` is refused in the step that is named."""
+
+    def __init__(self, error: BaseException | None = None, step: str = "restore") -> None:
+        self.error, self.step = error, step
+        self.seen: list[tuple[str, str]] = []
+
+    def _note(self, step: str, name: str) -> None:
+        self.seen.append((step, name))
+        if self.error and name == "bad" and step == self.step:
+            raise self.error
+
+    def read(self, source: Path, target: Path) -> Photo:
+        self._note("read", source.name)
+        return photo()
+
+    def read_ahead(self, source: Path, target: Path) -> Photo | None:
+        self._note("read", source.name)
+        return photo()
+
+    def restore(self, photo: Photo, source: Path) -> Photo:
+        self._note("restore", source.name)
+        return photo
+
+    def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
+        self._note("write", target.name)
+        target.write_text(target.name)
+        return ("a note",) if target.name == "noted" else ()
+
+
+def photo() -> Photo:
+    return Photo(pixels=np.zeros((1, 1, 3), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -35,16 +67,18 @@ def write(source: Path, target: Path) -> tuple[str, ...]:
         KeyError("x"),
     ],
 )
+@pytest.mark.parametrize("step", ["read", "restore", "write"])
+@pytest.mark.parametrize("names", [("a", "bad", "b"), ("bad", "a", "b"), ("a", "b", "bad")])
 def test_whatever_a_photo_raises_the_next_one_is_begun(
-    error: Exception, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    error: Exception,
+    step: str,
+    names: tuple[str, ...],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def restore(source: Path, target: Path) -> tuple[str, ...]:
-        if source.name == "bad":
-            raise error
-        return write(source, target)
-
+    steps = Copies(error, step)
     with caplog.at_level(logging.DEBUG, logger="mirnet"):
-        outcome = run(made(tmp_path, "a", "bad", "b"), lambda: restore, output=tmp_path / "out")
+        outcome = run(made(tmp_path, *names), lambda: steps, output=tmp_path / "out")
     assert outcome.restored == 2
     (reason,) = outcome.failures.values()
     assert reason.startswith(f"{tmp_path / 'bad'}: ")
@@ -54,19 +88,53 @@ def test_whatever_a_photo_raises_the_next_one_is_begun(
     assert caplog.records[0].exc_info
 
 
-def test_an_interrupt_ends_it(tmp_path: Path) -> None:
-    def restore(source: Path, target: Path) -> NoReturn:
-        raise KeyboardInterrupt
-
+def test_an_interrupt_ends_it_when_the_last_photo_is_written(tmp_path: Path) -> None:
+    plan, output = made(tmp_path, "a", "bad", "b"), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        run(made(tmp_path, "a"), lambda: restore, output=tmp_path / "out")
+        run(plan, lambda: Copies(KeyboardInterrupt()), output=output)
+    assert [path.name for path in output.iterdir() if path.name[0] != "."] == ["a"]
+    assert run(plan, Copies, output=output).skipped == 1
+
+
+def test_the_next_is_read_and_the_last_written_while_the_network_runs(tmp_path: Path) -> None:
+    """Each step waits for what can only have happened beside it."""
+    is_read, is_written = Event(), Event()
+
+    class Meet(Copies):
+        def read_ahead(self, source: Path, target: Path) -> Photo | None:
+            is_read.set()
+            return super().read_ahead(source, target)
+
+        def restore(self, photo: Photo, source: Path) -> Photo:
+            assert is_read.wait(10)
+            if source.name == "b":
+                assert is_written.wait(10)
+            return super().restore(photo, source)
+
+        def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
+            notes = super().write(photo, target)
+            is_written.set()
+            return notes
+
+    outcome = run(made(tmp_path, "a", "b"), Meet, output=tmp_path / "out")
+    assert (outcome.restored, outcome.failures) == (2, {})
+
+
+def test_a_photo_that_had_better_wait_is_read_in_its_turn(tmp_path: Path) -> None:
+    class Large(Copies):
+        def read_ahead(self, source: Path, target: Path) -> Photo | None:
+            return None
+
+    steps = Large()
+    assert run(made(tmp_path, "a", "b"), lambda: steps, output=tmp_path / "out").restored == 2
+    assert [name for step, name in steps.seen if step == "read"] == ["a", "b"]
 
 
 def test_progress_and_notes_are_told(tmp_path: Path) -> None:
     told: list[Any] = []
     outcome = run(
         made(tmp_path, "a", "noted"),
-        lambda: write,
+        Copies,
         output=tmp_path / "out",
         progress=lambda done, total, source: told.append((done, total, source.name)),
     )
@@ -76,9 +144,9 @@ def test_progress_and_notes_are_told(tmp_path: Path) -> None:
 
 def test_a_batch_that_is_cancelled_goes_on_later(tmp_path: Path) -> None:
     plan, output = made(tmp_path, "a", "b", "c"), tmp_path / "out"
-    outcome = run(plan, lambda: write, output=output, cancelled=(output / "a").exists)
+    outcome = run(plan, Copies, output=output, cancelled=(output / "a").exists)
     assert (outcome.restored, outcome.is_cancelled) == (1, True)
-    outcome = run(plan, lambda: write, output=output)
+    outcome = run(plan, Copies, output=output)
     assert (outcome.restored, outcome.skipped, outcome.is_cancelled) == (2, 1, False)
 
 

@@ -268,7 +268,7 @@ def test_a_photo_that_will_not_fit_is_refused_before_it_is_decoded(
     source = make_photo()
     monkeypatch.setattr(fit, "available_memory", lambda device: 1000)
     monkeypatch.setattr(
-        "mirnet.inference.restorer.read_photo", lambda path: pytest.fail("was decoded")
+        "mirnet.inference.files.read_photo", lambda path: pytest.fail("was decoded")
     )
     with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 14×9 needs at least"):
         restorer.restore_file(source, source.with_suffix(".tif"))
@@ -345,7 +345,7 @@ def test_six_channels_are_refused_for_a_file_before_it_is_decoded(
 ) -> None:
     config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
     restorer = Restorer(MIRNetV2(config), device="cpu")
-    monkeypatch.delattr("mirnet.inference.restorer.read_photo")
+    monkeypatch.delattr("mirnet.inference.files.read_photo")
     with pytest.raises(PhotoError, match="is one picture, and these weights take 6 channels"):
         restorer.restore_file(make_photo(), tmp_path / "out.png")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +13,8 @@ from mirnet.choices import Device, Precision, Runtime, TaskName
 from mirnet.errors import MirnetError
 
 if TYPE_CHECKING:
-    from mirnet.inference.batch import Outcome, RestoreFile
+    from mirnet.inference.batch import Outcome
+    from mirnet.inference.files import FileSteps
     from mirnet.inference.planning import Plan
     from mirnet.inference.restorer import Restorer
 
@@ -91,10 +91,11 @@ def restore(
     limit = parse_bytes(memory, name="--memory") if memory is not None else None
     chosen = weights_for(task, weights)
 
-    def load() -> RestoreFile:
-        restorer = _restorer(chosen, task, device, precision, limit, runtime)
-        return partial(
-            restorer.restore_file,
+    def load() -> FileSteps:
+        from mirnet.inference.files import FileSteps
+
+        return FileSteps(
+            _restorer(chosen, task, device, precision, limit, runtime),
             strength=strength,
             depth=depth,
             quality=quality,

@@ -20,7 +20,7 @@ from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.photo import Depth
 from mirnet.imaging.quantize import to_planes
-from mirnet.inference.restorer import PIXEL_TYPES
+from mirnet.inference.files import PIXEL_TYPES
 from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.protocol import Protocol, score
 

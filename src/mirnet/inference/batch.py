@@ -1,21 +1,49 @@
-"""A batch of photos: done one by one, and what came of it."""
+"""A batch of photos, and what came of it.
+
+While the network has one photo, the next is read and the last is written, each in a thread. The
+network runs in the thread of the caller, which a signal stops at once.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, Self
 
 from mirnet.atomic import remove_leftovers, require_folder
 from mirnet.errors import MirnetError, PhotoError, one_line
+from mirnet.imaging.photo import Photo
 from mirnet.inference.ledger import Ledger, content_of
-from mirnet.inference.planning import Plan
-
-RestoreFile = Callable[[Path, Path], tuple[str, ...]]
-"""Restores a source into a target, and says what is doubtful or was left out."""
+from mirnet.inference.planning import Job, Plan
 
 logger = logging.getLogger("mirnet")
+
+
+class Steps(Protocol):
+    """What a photo goes through, each step in a thread of its own; see ``files.FileSteps``."""
+
+    def read(self, source: Path, target: Path) -> Photo:
+        """The photo, if it can be restored and written to ``target``."""
+        ...
+
+    def read_ahead(self, source: Path, target: Path) -> Photo | None:
+        """As ``read``, while another photo is restored; None for one that had better wait."""
+        ...
+
+    def restore(self, photo: Photo, source: Path) -> Photo:
+        """The restored photo."""
+        ...
+
+    def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
+        """Write it, and say what is doubtful or was left out."""
+        ...
+
+
+_Read = tuple[str, Photo | None]
+"""What a photo's content is known by, and the photo, unless it had better wait."""
 
 
 @dataclass(slots=True)
@@ -39,14 +67,14 @@ class Outcome:
 
 def run(
     plan: Plan,
-    load: Callable[[], RestoreFile],
+    load: Callable[[], Steps],
     *,
     output: Path,
     overwrite: bool = False,
     progress: Callable[[int, int, Path], None] = lambda done, total, source: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Restore one photo after the other; whatever one raises is noted, and the next one begun.
+    """Restore the photos in their order; whatever one raises is noted, and the next one begun.
 
     Args:
         plan: the photos.
@@ -80,27 +108,82 @@ def run(
     _require_writable(output)
     for folder in {job.target.parent for job in todo}:
         remove_leftovers(folder)
-    restore_file = load()
-    for number, job in enumerate(todo):
-        if cancelled():
-            outcome.is_cancelled = True
-            break
-        progress(number, len(todo), job.source)
+    with _Line(load(), todo, ledger, outcome) as line:
+        for number, job in enumerate(todo):
+            if cancelled():
+                outcome.is_cancelled = True
+                return outcome
+            progress(number, len(todo), job.source)
+            line.restore(number)
+    progress(len(todo), len(todo), todo[-1].source)
+    return outcome
+
+
+class _Line:
+    """The photos on their way: one is read, one restored, one written."""
+
+    def __init__(self, steps: Steps, jobs: list[Job], ledger: Ledger, outcome: Outcome) -> None:
+        self._steps, self._jobs, self._ledger, self._outcome = steps, jobs, ledger, outcome
+        self._threads = ThreadPoolExecutor(2, "mirnet-files")
+        self._next: Future[_Read] | None = None
+        self._last: tuple[Job, Future[tuple[str, ...]]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the last photo be written; what was read ahead is dropped."""
         try:
-            content = content_of(job.source)
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            notes = restore_file(job.source, job.target)
+            self._note_last()
+        finally:
+            self._threads.shutdown(cancel_futures=True)
+
+    def restore(self, number: int) -> None:
+        """Bring a photo through the network; whatever it raises is noted."""
+        job, ahead, self._next = self._jobs[number], self._next, None
+        try:
+            content, photo = ahead.result() if ahead else (_begin(job), None)
+            photo = photo or self._steps.read(job.source, job.target)
+            if number + 1 < len(self._jobs):
+                self._next = self._threads.submit(self._read_ahead, self._jobs[number + 1])
+            restored = self._steps.restore(photo, job.source)
+            del photo
         except Exception as error:
             logger.debug("%s", job.source, exc_info=True)
-            outcome.failures[job.source] = _reason(job.source, error)
+            self._outcome.failures[job.source] = _reason(job.source, error)
         else:
-            outcome.restored += 1
-            ledger.note(job.target, job.source, content)
+            self._note_last()  # so that no more than one waits to be written
+            self._last = job, self._threads.submit(self._write, job, content, restored)
+
+    def _read_ahead(self, job: Job) -> _Read:
+        return _begin(job), self._steps.read_ahead(job.source, job.target)
+
+    def _write(self, job: Job, content: str, photo: Photo) -> tuple[str, ...]:
+        notes = self._steps.write(photo, job.target)
+        self._ledger.note(job.target, job.source, content)
+        return notes
+
+    def _note_last(self) -> None:
+        """What came of the photo that was written last."""
+        if self._last is None:
+            return
+        (job, writing), self._last = self._last, None
+        try:
+            notes = writing.result()
+        except Exception as error:
+            logger.debug("%s", job.source, exc_info=True)
+            self._outcome.failures[job.source] = _reason(job.source, error)
+        else:
+            self._outcome.restored += 1
             if notes:
-                outcome.notes[job.source] = notes
-    else:
-        progress(len(todo), len(todo), todo[-1].source)
-    return outcome
+                self._outcome.notes[job.source] = notes
+
+
+def _begin(job: Job) -> str:
+    """Make the folder of the result, and say what the photo's content is known by."""
+    content = content_of(job.source)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    return content
 
 
 def _require_writable(output: Path) -> None:

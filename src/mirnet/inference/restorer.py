@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -15,11 +14,10 @@ from torch import Tensor
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import Device, OutputDepth, Precision, Runtime
-from mirnet.errors import PhotoError
-from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.devices import choose_device, choose_dtype
+from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth, check_strength
 from mirnet.inference.pil import is_pil, through_array
 from mirnet.inference.running import Runner
 from mirnet.inference.streaming.stream import Progress, ignore_progress
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 AnyArray = NDArray[Any]
 OVERSHOOT = 0.1
 """By how much floats may leave [0, 1] before they are taken for another scale."""
-PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
 
 
 class Restorer:
@@ -140,7 +137,7 @@ class Restorer:
             InsufficientMemoryError: the image will not fit, not even in tiles; nothing was started.
             NonFiniteError: the output is not finite even in float32.
         """
-        _check_strength(strength)
+        check_strength(strength)
         if isinstance(image, Tensor):
             return self._restore_batch(image, strength)
         if is_pil(image):
@@ -166,8 +163,8 @@ class Restorer:
 
         ``where`` is what messages begin with; ``progress`` is as in ``restore_file``.
         """
-        _check_strength(strength)
-        _check_depth(depth)
+        check_strength(strength)
+        check_depth(depth)
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
         pixels = self._restore_pixels(photo.pixels, strength, dtype, where, progress)
         return photo.with_pixels(pixels)
@@ -202,27 +199,20 @@ class Restorer:
         Raises:
             PhotoError: a file can't be read or written. Also what ``__call__`` raises.
         """
-        _check_strength(strength)
-        _check_depth(depth)
-        if quality is not None and not 1 <= quality <= 100:
-            raise ValueError(f"quality is from 1 to 100, got {quality}")
-        source, target = Path(source), Path(target)
-        if target.exists() and source.exists() and target.samefile(source):
-            raise PhotoError(f"{target}: is the input itself; name another output")
-        if self.model.config.in_channels != 3:
-            raise PhotoError(
-                f"{source}: is one picture, and these weights take {self.model.config.in_channels} "
-                "channels, such as the two views of a dual-pixel photo; choose other weights"
-            )
-        header = read_header(source)
-        planned = header if depth == "keep" else replace(header, depth=depth)
-        check_writable(planned, target)
-        self._runner.fits(header.height, header.width, where=str(source))
-        photo = read_photo(source, allow_damaged=allow_damaged)
-        restored = self.restore_photo(
-            photo, strength=strength, depth=depth, where=str(source), progress=progress
+        steps = FileSteps(
+            self,
+            strength=strength,
+            depth=depth,
+            quality=quality,
+            allow_damaged=allow_damaged,
+            progress=progress,
         )
-        return photo.notes + write_photo(restored, target, quality=quality)
+        source, target = Path(source), Path(target)
+        return steps.write(steps.restore(steps.read(source, target), source), target)
+
+    def require_memory(self, height: int, width: int, *, where: str) -> None:
+        """Raise InsufficientMemoryError, which begins with ``where``, if such a photo won't fit."""
+        self._runner.fits(height, width, where=where)
 
     def _restore_pixels(
         self,
@@ -272,16 +262,6 @@ class Restorer:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
             outputs = torch.lerp(inputs, outputs, strength)
         return outputs.to(images.device, images.dtype)
-
-
-def _check_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is from 0 to 1, got {strength}")
-
-
-def _check_depth(depth: str) -> None:
-    if depth not in ("keep", *PIXEL_TYPES):
-        raise ValueError(f"depth is one of keep, {', '.join(PIXEL_TYPES)}, got {depth!r}")
 
 
 def _check_range(low: float, high: float) -> None:

@@ -1,0 +1,109 @@
+"""Restore a photo file in three steps, so that a batch reads and writes while the network runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mirnet.choices import OutputDepth
+from mirnet.errors import PhotoError
+from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
+from mirnet.imaging.photo import Photo, PhotoHeader
+from mirnet.inference.memory import available_memory
+from mirnet.inference.streaming.stream import Progress, ignore_progress
+
+if TYPE_CHECKING:
+    from mirnet.inference.restorer import Restorer
+
+PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
+AHEAD = 1 / 32
+"""How much of the free memory a photo may take that is read while another is restored."""
+
+
+class FileSteps:
+    """Reads, restores and writes photo files, all in one way."""
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        *,
+        strength: float = 1.0,
+        depth: OutputDepth = "keep",
+        quality: int | None = None,
+        allow_damaged: bool = False,
+        progress: Progress = ignore_progress,
+    ) -> None:
+        """Take a restorer, and the options of its ``restore_file``.
+
+        Raises ValueError for one out of its range.
+        """
+        check_strength(strength)
+        check_depth(depth)
+        if quality is not None and not 1 <= quality <= 100:
+            raise ValueError(f"quality is from 1 to 100, got {quality}")
+        self._restorer, self._strength, self._depth = restorer, strength, depth
+        self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
+
+    def read(self, source: Path, target: Path) -> Photo:
+        """The photo, if it can be restored, and written to ``target``.
+
+        Raises PhotoError or InsufficientMemoryError if not; most reasons are found before the
+        pixels are read.
+        """
+        header = self._header(source, target)
+        self._restorer.require_memory(header.height, header.width, where=str(source))
+        return read_photo(source, allow_damaged=self._allow_damaged)
+
+    def read_ahead(self, source: Path, target: Path) -> Photo | None:
+        """As ``read``, while another photo has the memory; None for one that had better wait."""
+        header = self._header(source, target)
+        values = header.height * header.width * (header.channels + header.has_alpha)
+        size = values * np.dtype(PIXEL_TYPES[header.depth]).itemsize
+        if size > AHEAD * available_memory(torch.device("cpu")):
+            return None
+        return read_photo(source, allow_damaged=self._allow_damaged)
+
+    def restore(self, photo: Photo, source: Path) -> Photo:
+        """The restored photo, with the notes of the one that was read."""
+        return self._restorer.restore_photo(
+            photo,
+            strength=self._strength,
+            depth=self._depth,
+            where=str(source),
+            progress=self._progress,
+        )
+
+    def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
+        """Write it, and return what is doubtful or was left out, a sentence each."""
+        return photo.notes + write_photo(photo, target, quality=self._quality)
+
+    def _header(self, source: Path, target: Path) -> PhotoHeader:
+        """The photo's header, after a look at whether all can go well."""
+        if target.exists() and source.exists() and target.samefile(source):
+            raise PhotoError(f"{target}: is the input itself; name another output")
+        channels = self._restorer.model.config.in_channels
+        if channels != 3:
+            raise PhotoError(
+                f"{source}: is one picture, and these weights take {channels} channels, such as "
+                "the two views of a dual-pixel photo; choose other weights"
+            )
+        header = read_header(source)
+        planned = header if self._depth == "keep" else replace(header, depth=self._depth)
+        check_writable(planned, target)
+        return header
+
+
+def check_strength(strength: float) -> None:
+    """Raise ValueError for a strength out of its range."""
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength is from 0 to 1, got {strength}")
+
+
+def check_depth(depth: str) -> None:
+    """Raise ValueError for an unknown depth."""
+    if depth not in ("keep", *PIXEL_TYPES):
+        raise ValueError(f"depth is one of keep, {', '.join(PIXEL_TYPES)}, got {depth!r}")
