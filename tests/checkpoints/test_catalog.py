@@ -41,7 +41,10 @@ def test_a_path_stands_for_itself(tiny_weights: Path) -> None:
 
 
 def test_an_unknown_name_lists_what_is_known() -> None:
-    with pytest.raises(UnknownWeightsError, match=r"denosing: neither .* \(denoising, denoising-"):
+    with pytest.raises(
+        UnknownWeightsError,
+        match=r"denosing: neither .* known weights \(.*denoising, denoising-small",
+    ):
         resolve("denosing")
 
 

@@ -126,7 +126,7 @@ def test_a_pair_that_fails_is_named_and_the_exit_status_tells(
     ("arguments", "words"),
     [
         ((), "name a folder with input/ and target/, or --benchmark NAME --data FOLDER"),
-        (("MINE", "--task", "low-light"), "--task low-light: mirnet ships no weights for it yet"),
+        (("MINE", "--task", "retouching"), "--task retouching: mirnet ships no weights for it yet"),
         (
             ("MINE", "--task", "retouching", "--weights", "denoising-small"),
             "is for denoising; leave",

@@ -178,6 +178,8 @@ def test_strength_depth_and_format_reach_the_file(
         (["{photo}", "--quality", "0"], "--quality: must be from 1 to 100"),
         (["{photo}", "--weights", "mine.pth"], "mine.pth: neither a weights file nor known"),
         (["{photo}", "--task", "retouching"], "ships no weights for it yet"),
+        (["{photo}", "--enlarge", "5"], "--enlarge: must be 2, 3 or 4, got 5"),
+        (["{photo}", "--enlarge", "2"], "is for denoising; give --task super-resolution"),
         (["{photo}", "--task", "cooking"], "cooking"),
         (["{photo}", "--strenght", "1"], "--strenght"),
     ],

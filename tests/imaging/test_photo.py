@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pyvips
+from PIL import Image
 
 from mirnet.imaging.metadata import Metadata, iptc_from_photoshop, iptc_to_photoshop
 from mirnet.imaging.photo import Photo
@@ -81,10 +82,16 @@ def test_alpha_follows_the_dtype(dtype: Any, expected: float) -> None:
     assert np.allclose(after.alpha, expected)
 
 
-def test_another_size_needs_no_alpha_in_the_way() -> None:
+def test_alpha_is_brought_to_another_size() -> None:
     assert photo().with_pixels(np.zeros((8, 10, 3), np.uint8)).width == 10
-    with pytest.raises(ValueError, match="resize alpha"):
-        photo(alpha=True).with_pixels(np.zeros((8, 10, 3), np.uint8))
+    before = photo(alpha=True)
+    after = before.with_pixels(np.zeros((8, 10, 3), np.uint16))
+    assert before.alpha is not None
+    assert after.alpha is not None
+    assert after.alpha.shape == (8, 10)
+    assert after.alpha.dtype == np.uint16
+    expected = Image.fromarray(before.alpha).resize((10, 8), Image.Resampling.BICUBIC)
+    assert np.abs(after.alpha / 257 - np.asarray(expected)).max() <= 1
 
 
 def test_other_channels_are_refused() -> None:

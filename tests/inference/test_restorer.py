@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mirnet.errors import (
@@ -21,6 +22,7 @@ from mirnet.errors import (
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
+from mirnet.imaging.resize import enlarged
 from mirnet.inference import fit
 from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.restorer import Restorer
@@ -410,3 +412,45 @@ def test_the_precision_that_was_asked_for_is_used(precision: Any) -> None:
     restorer = Restorer(Asked(0.1), device="cpu", precision=precision)
     restorer(np.full((4, 4, 3), 0.5, np.float32))
     assert Asked.seen == getattr(torch, precision)
+
+
+@pytest.mark.parametrize("enlarge", [2, 3, 4])
+def test_an_enlarged_image_is_what_its_enlargement_becomes(
+    restorer: Restorer, enlarge: int
+) -> None:
+    small = torch.rand(2, 3, 9, 14)
+    larger = enlarged(small, enlarge)
+    assert torch.equal(restorer(small, enlarge=enlarge), restorer(larger))
+    pixels = random_pixels((9, 14), np.uint16)
+    restored = restorer(pixels, enlarge=enlarge)
+    assert restored.shape == (9 * enlarge, 14 * enlarge)
+    assert restored.dtype == np.uint16
+
+
+def test_a_file_is_enlarged_with_its_alpha_and_metadata(restorer: Restorer, tmp_path: Path) -> None:
+    alpha = random_pixels((9, 14), seed=1)
+    before = Photo(pixels=random_pixels((9, 14, 3)), alpha=alpha)
+    write_photo(before, tmp_path / "a.png")
+    restorer.restore_file(tmp_path / "a.png", tmp_path / "b.png", enlarge=2)
+    after = read_photo(tmp_path / "b.png")
+    assert after.pixels.shape == (18, 28, 3)
+    assert after.alpha is not None
+    assert np.array_equal(after.pixels, restorer(before.pixels, enlarge=2))
+    image = Image.fromarray(np.dstack([before.pixels, alpha]))
+    restored = restorer(image, enlarge=2)
+    assert (restored.size, restored.mode) == ((28, 18), "RGBA")
+
+
+def test_memory_is_asked_for_the_enlarged_photo(
+    restorer: Restorer, make_photo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "available_memory", lambda device: 1000)
+    source = make_photo()
+    with pytest.raises(InsufficientMemoryError, match=rf"^{source}: 42×27 needs at least"):
+        restorer.restore_file(source, source.with_suffix(".tif"), enlarge=3)
+
+
+@pytest.mark.parametrize("enlarge", [0, 5, -1, 1.5])
+def test_an_enlargement_out_of_range_is_refused(restorer: Restorer, enlarge: Any) -> None:
+    with pytest.raises(ValueError, match="enlarge is a whole number from 1 to 4"):
+        restorer(random_pixels((8, 8, 3)), enlarge=enlarge)

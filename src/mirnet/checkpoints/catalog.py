@@ -49,6 +49,12 @@ CATALOG: dict[str, Weights] = {
             sha256="28aeab19f434beb395f1c04a9c33566c899f892ff2b722ea7ab9c20f99ec913e",
             summary="noise of phones and of little light; the small network, 0.5 M parameters",
         ),
+        Weights(
+            name="super-resolution-small",
+            task="super-resolution",
+            sha256="46f44fa3dd122a06c6a4e83d62adba9d7dae79b3dc0479fcb5accfaf22b4c3fe",
+            summary="sharpens what was enlarged 2 to 4 times; the small network",
+        ),
     )
 }
 

@@ -25,6 +25,7 @@ def restore(
     task: TaskName | None = None,
     weights: str | None = None,
     strength: float = 1.0,
+    enlarge: int = 1,
     overwrite: bool = False,
     depth: Literal["keep", "8", "16"] = "keep",
     format: Literal["keep", "png", "jpg", "tif", "webp", "avif"] = "keep",
@@ -54,6 +55,9 @@ def restore(
         instead of the task's own.
     strength
         From 0 (the input) to 1 (fully restored).
+    enlarge
+        Make the photo 2, 3 or 4 times as high and wide, with weights for super-resolution. Without
+        it, they sharpen a photo that was enlarged already, and keep its size.
     overwrite
         Restore again what is already there.
     depth
@@ -78,6 +82,7 @@ def restore(
         if it is installed, gives the same and faster.
     """
     from mirnet.inference.batch import run
+    from mirnet.inference.files import ENLARGEMENTS
     from mirnet.inference.planning import plan
     from mirnet.tasks.weights import weights_for
     from mirnet.units import parse_bytes
@@ -86,6 +91,8 @@ def restore(
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
     if not 0 <= strength <= 1:
         raise MirnetError(f"--strength: must be from 0 to 1, got {strength:g}")
+    if enlarge not in ENLARGEMENTS:
+        raise MirnetError(f"--enlarge: must be 2, 3 or 4, got {enlarge}")
     if quality is not None and not 1 <= quality <= 100:
         raise MirnetError(f"--quality: must be from 1 to 100, got {quality}")
     limit = parse_bytes(memory, name="--memory") if memory is not None else None
@@ -95,8 +102,9 @@ def restore(
         from mirnet.inference.files import FileSteps
 
         return FileSteps(
-            _restorer(chosen, task, device, precision, limit, runtime),
+            _restorer(chosen, task, device, precision, limit, runtime, enlarges=enlarge > 1),
             strength=strength,
+            enlarge=enlarge,
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
@@ -117,6 +125,8 @@ def _restorer(
     precision: Precision,
     memory: int | None,
     runtime: Runtime,
+    *,
+    enlarges: bool,
 ) -> Restorer:
     """The restorer, after a look at what its weights are for."""
     from mirnet.inference.restorer import Restorer
@@ -127,6 +137,10 @@ def _restorer(
         raise MirnetError(
             f"{path}: takes {checkpoint.config.in_channels} channels, such as the two views of a "
             "dual-pixel photo, which can't be read from files yet; give other --weights"
+        )
+    if enlarges and checkpoint.task not in (None, "super-resolution"):
+        raise MirnetError(
+            f"--enlarge: {path} is for {checkpoint.task}; give --task super-resolution"
         )
     print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
     return Restorer(

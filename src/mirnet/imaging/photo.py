@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.quantize import quantize, to_float
+from mirnet.imaging.resize import resized
 
 AnyArray = NDArray[Any]
 Depth = Literal["8", "16", "float"]
@@ -102,27 +103,24 @@ class Photo:
         """This photo with other pixels, and its own alpha and metadata.
 
         Args:
-            pixels: ``(H, W, C)`` with the channels of this photo. If they have another dtype,
-                alpha is converted to it. Another size needs a photo without alpha.
+            pixels: ``(H, W, C)`` with the channels of this photo. Alpha is brought to their size,
+                by cubic interpolation, and dtype.
 
         Raises:
-            ValueError: the channels differ, the size differs from that of the alpha, or the dtype
-                is none of a photo's.
+            ValueError: the channels differ, or the dtype is none of a photo's.
         """
         if pixels.ndim != 3 or pixels.shape[2] != self.pixels.shape[2]:
             raise ValueError(
                 f"pixels: must be (H, W, {self.pixels.shape[2]}) as in this photo, "
                 f"got {pixels.shape}"
             )
-        if self.alpha is not None and pixels.shape[:2] != self.alpha.shape:
-            raise ValueError(
-                f"pixels: are {pixels.shape[:2]} but alpha is {self.alpha.shape}; resize alpha "
-                "too and give both to dataclasses.replace, or set alpha to None first"
-            )
-        return replace(self, pixels=pixels, alpha=_converted(self.alpha, pixels.dtype))
+        return replace(self, pixels=pixels, alpha=_fitted(self.alpha, pixels))
 
 
-def _converted(alpha: AnyArray | None, dtype: DTypeLike) -> AnyArray | None:
-    if alpha is None or alpha.dtype == dtype:
+def _fitted(alpha: AnyArray | None, pixels: AnyArray) -> AnyArray | None:
+    if alpha is None or (alpha.shape == pixels.shape[:2] and alpha.dtype == pixels.dtype):
         return alpha
-    return quantize(to_float(alpha), dtype)
+    values = to_float(alpha)
+    if alpha.shape != pixels.shape[:2]:
+        values = resized(values[:, :, None], *pixels.shape[:2])[:, :, 0]
+    return quantize(values, pixels.dtype)

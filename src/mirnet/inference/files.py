@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mirnet.inference.restorer import Restorer
 
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
+ENLARGEMENTS = range(1, 5)
 AHEAD = 1 / 32
 """How much of the free memory a photo may take that is read while another is restored."""
 
@@ -32,6 +33,7 @@ class FileSteps:
         restorer: Restorer,
         *,
         strength: float = 1.0,
+        enlarge: int = 1,
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
@@ -42,10 +44,12 @@ class FileSteps:
         Raises ValueError for one out of its range.
         """
         check_strength(strength)
+        check_enlarge(enlarge)
         check_depth(depth)
         if quality is not None and not 1 <= quality <= 100:
             raise ValueError(f"quality is from 1 to 100, got {quality}")
-        self._restorer, self._strength, self._depth = restorer, strength, depth
+        self._restorer, self._strength, self._enlarge = restorer, strength, enlarge
+        self._depth = depth
         self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
 
     def read(self, source: Path, target: Path) -> Photo:
@@ -55,7 +59,8 @@ class FileSteps:
         pixels are read.
         """
         header = self._header(source, target)
-        self._restorer.require_memory(header.height, header.width, where=str(source))
+        height, width = header.height * self._enlarge, header.width * self._enlarge
+        self._restorer.require_memory(height, width, where=str(source))
         return read_photo(source, allow_damaged=self._allow_damaged)
 
     def read_ahead(self, source: Path, target: Path) -> Photo | None:
@@ -72,6 +77,7 @@ class FileSteps:
         return self._restorer.restore_photo(
             photo,
             strength=self._strength,
+            enlarge=self._enlarge,
             depth=self._depth,
             where=str(source),
             progress=self._progress,
@@ -101,6 +107,12 @@ def check_strength(strength: float) -> None:
     """Raise ValueError for a strength out of its range."""
     if not 0 <= strength <= 1:
         raise ValueError(f"strength is from 0 to 1, got {strength}")
+
+
+def check_enlarge(enlarge: int) -> None:
+    """Raise ValueError for an enlargement out of its range."""
+    if enlarge not in ENLARGEMENTS:
+        raise ValueError(f"enlarge is a whole number from 1 to {ENLARGEMENTS[-1]}, got {enlarge}")
 
 
 def check_depth(depth: str) -> None:

@@ -27,7 +27,10 @@ def through_array(image: Any, restore: Callable[[NDArray[Any]], NDArray[Any]]) -
     """
     if image.mode in ALPHA:
         restored = through_array(image.convert(ALPHA[image.mode]), restore)
-        restored.putalpha(image.getchannel("A"))
+        alpha = image.getchannel("A")
+        if alpha.size != restored.size:
+            alpha = alpha.resize(restored.size, sys.modules["PIL.Image"].Resampling.BICUBIC)
+        restored.putalpha(alpha)
         return restored
     if image.mode not in PLAIN:
         known = ", ".join((*PLAIN, *ALPHA))

@@ -16,8 +16,15 @@ from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import Device, OutputDepth, Precision, Runtime
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
+from mirnet.imaging.resize import enlarged
 from mirnet.inference.devices import choose_device, choose_dtype
-from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth, check_strength
+from mirnet.inference.files import (
+    PIXEL_TYPES,
+    FileSteps,
+    check_depth,
+    check_enlarge,
+    check_strength,
+)
 from mirnet.inference.pil import is_pil, through_array
 from mirnet.inference.running import Runner
 from mirnet.inference.streaming.stream import Progress, ignore_progress
@@ -114,13 +121,13 @@ class Restorer:
         return cls(model, device=device, precision=precision, memory=memory, runtime=runtime)
 
     @overload
-    def __call__(self, image: AnyArray, *, strength: float = 1.0) -> AnyArray: ...
+    def __call__(self, image: AnyArray, *, strength: float = 1.0, enlarge: int = 1) -> AnyArray: ...
     @overload
-    def __call__(self, image: Tensor, *, strength: float = 1.0) -> Tensor: ...
+    def __call__(self, image: Tensor, *, strength: float = 1.0, enlarge: int = 1) -> Tensor: ...
     @overload
-    def __call__(self, image: PILImage, *, strength: float = 1.0) -> PILImage: ...
+    def __call__(self, image: PILImage, *, strength: float = 1.0, enlarge: int = 1) -> PILImage: ...
     def __call__(
-        self, image: AnyArray | Tensor | PILImage, *, strength: float = 1.0
+        self, image: AnyArray | Tensor | PILImage, *, strength: float = 1.0, enlarge: int = 1
     ) -> AnyArray | Tensor | PILImage:
         """Restore an image and return the same kind, size and depth.
 
@@ -130,31 +137,37 @@ class Restorer:
                 network takes; or a PIL image of mode L, RGB, I;16, LA or RGBA, whose alpha is kept.
                 Floats may overshoot [0, 1] by a tenth, as resampling does; they are clipped.
             strength: 0 gives the input back, 1 the network's output; between, a blend.
+            enlarge: by how much the image is enlarged first, by cubic interpolation, as the inputs
+                that networks for super-resolution are trained on; 1 to 4. Alpha goes with it.
 
         Raises:
             TypeError: the image is none of these kinds.
-            ValueError: shape, type, range or strength is not one of these.
+            ValueError: shape, type, range, strength or enlargement is not one of these.
             InsufficientMemoryError: the image will not fit, not even in tiles; nothing was started.
             NonFiniteError: the output is not finite even in float32.
         """
         check_strength(strength)
+        check_enlarge(enlarge)
         if isinstance(image, Tensor):
-            return self._restore_batch(image, strength)
+            return self._restore_batch(image, strength, enlarge)
         if is_pil(image):
-            restored: PILImage = through_array(image, partial(self, strength=strength))
+            again = partial(self, strength=strength, enlarge=enlarge)
+            restored: PILImage = through_array(image, again)
             return restored
         if not isinstance(image, np.ndarray):
             raise TypeError(
                 f"an image is a NumPy array, a tensor or a PIL image, not a {type(image).__name__}"
             )
         pixels = image[:, :, None] if image.ndim == 2 else image
-        return self._restore_pixels(pixels, strength, image.dtype).reshape(image.shape)
+        pixels = self._restore_pixels(pixels, strength, image.dtype, enlarge)
+        return pixels[:, :, 0] if image.ndim == 2 else pixels
 
     def restore_photo(
         self,
         photo: Photo,
         *,
         strength: float = 1.0,
+        enlarge: int = 1,
         depth: OutputDepth = "keep",
         where: str = "photo",
         progress: Progress = ignore_progress,
@@ -164,9 +177,10 @@ class Restorer:
         ``where`` is what messages begin with; ``progress`` is as in ``restore_file``.
         """
         check_strength(strength)
+        check_enlarge(enlarge)
         check_depth(depth)
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
-        pixels = self._restore_pixels(photo.pixels, strength, dtype, where, progress)
+        pixels = self._restore_pixels(photo.pixels, strength, dtype, enlarge, where, progress)
         return photo.with_pixels(pixels)
 
     def restore_file(
@@ -175,6 +189,7 @@ class Restorer:
         target: str | Path,
         *,
         strength: float = 1.0,
+        enlarge: int = 1,
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
@@ -187,6 +202,7 @@ class Restorer:
             target: the file to write; its suffix decides the format. It is written whole or not
                 at all.
             strength: as in ``__call__``.
+            enlarge: as in ``__call__``.
             depth: bits per channel of the target, or ``float``; as in the source unless told.
             quality: of JPEG, WebP and AVIF, 1–100; 95 unless told, or without loss where the
                 source was.
@@ -202,6 +218,7 @@ class Restorer:
         steps = FileSteps(
             self,
             strength=strength,
+            enlarge=enlarge,
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
@@ -219,6 +236,7 @@ class Restorer:
         pixels: AnyArray,
         strength: float,
         dtype: np.dtype[Any],
+        enlarge: int,
         where: str = "image",
         progress: Progress = ignore_progress,
     ) -> AnyArray:
@@ -235,7 +253,9 @@ class Restorer:
             )
         planes = torch.from_numpy(to_planes(pixels))[None]
         is_8_bits = pixels.dtype == dtype == np.uint8
-        restored = self._restore_batch(planes, strength, where, progress, for_8_bits=is_8_bits)[0]
+        restored = self._restore_batch(
+            planes, strength, enlarge, where, progress, for_8_bits=is_8_bits
+        )[0]
         del planes
         return from_planes(restored.numpy(), channels=pixels.shape[2], dtype=dtype)
 
@@ -243,6 +263,7 @@ class Restorer:
         self,
         images: Tensor,
         strength: float,
+        enlarge: int,
         where: str = "image",
         progress: Progress = ignore_progress,
         *,
@@ -255,6 +276,8 @@ class Restorer:
                 f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
             )
         _check_range(*map(float, images.aminmax()))
+        if enlarge > 1:
+            images = enlarged(images, enlarge)
         for_8_bits = for_8_bits and self._may_lower
         outputs = self._runner(images, where=where, for_8_bits=for_8_bits, progress=progress)
         outputs = outputs.clamp_(0, 1)

@@ -10,4 +10,5 @@ SUPER_RESOLUTION = Task(
     summary="bring back the detail that a longer lens would have caught",
     config=MIRNetV2Config(),
     benchmarks=("realsr-x2", "realsr-x3", "realsr-x4"),
+    weights="super-resolution-small",
 )

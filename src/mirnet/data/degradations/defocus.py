@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mirnet.data.degradations.downscale import filtered
 from mirnet.data.degradations.draws import Array, Span, log_uniform, require_picture, require_span
-from mirnet.data.degradations.files import resized
 from mirnet.data.degradations.light import to_display, to_light
+from mirnet.imaging.resize import resized
 
 Views = tuple[Array, Array]
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from mirnet.data.degradations.draws import Array, Span, log_uniform, require_picture, require_span
-from mirnet.data.degradations.files import as_stored, resized
+from mirnet.data.degradations.files import as_stored
+from mirnet.imaging.resize import resized
 
 REACH = 3.0
 """A Gaussian is cut off at this many deviations."""

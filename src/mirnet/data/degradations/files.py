@@ -1,4 +1,4 @@
-"""What becomes of pictures on their way: brought to another size, stored as a JPEG."""
+"""What becomes of pictures on their way: stored as a JPEG."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyvips
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from mirnet.data.degradations.draws import Array, Span
@@ -15,14 +13,6 @@ from mirnet.imaging.quantize import to_float
 from mirnet.imaging.vips import guarded
 
 _BLOCK = 16  # pixels; JPEG's blocks, where colour is subsampled
-
-
-def resized(picture: Array, height: int, width: int) -> Array:
-    """``(H, W, 3)`` brought to another size by antialiased cubic interpolation, not clipped."""
-    planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-    resized = F.interpolate(planes, (height, width), mode="bicubic", antialias=True)
-    back: Array = np.ascontiguousarray(resized[0].numpy().transpose(1, 2, 0))
-    return back
 
 
 def through_jpeg(levels: NDArray[np.uint8], quality: int, rng: np.random.Generator) -> Any:

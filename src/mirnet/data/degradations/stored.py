@@ -15,7 +15,8 @@ from mirnet.data.degradations.draws import (
     require_picture,
     require_span,
 )
-from mirnet.data.degradations.files import as_stored, resized
+from mirnet.data.degradations.files import as_stored
+from mirnet.imaging.resize import resized
 
 
 def camera_jpeg(
