@@ -178,6 +178,8 @@ def test_strength_depth_and_format_reach_the_file(
         (["{photo}", "--quality", "0"], "--quality: must be from 1 to 100"),
         (["{photo}", "--weights", "mine.pth"], "mine.pth: neither a weights file nor known"),
         (["{photo}", "--task", "retouching"], "ships no weights for it yet"),
+        (["{photo}", "--detail", "2"], "--detail: must be from 0 to 1, got 2"),
+        (["{photo}", "--detail", "1", "--chroma-only"], "--chroma-only keeps anyway"),
         (["{photo}", "--enlarge", "5"], "--enlarge: must be 2, 3 or 4, got 5"),
         (["{photo}", "--enlarge", "2"], "is for denoising; give --task super-resolution"),
         (["{photo}", "--task", "cooking"], "cooking"),
@@ -375,3 +377,17 @@ def test_a_memory_that_is_no_size_is_refused(
 ) -> None:
     assert restore(make_photo(), f"--memory={size}") == 1
     assert "--memory: must be a size such as 2GiB" in capsys.readouterr().err
+
+
+def test_grain_stays_where_colour_alone_is_restored(
+    make_photo: MakePhoto, tiny_weights: Path, tmp_path: Path
+) -> None:
+    source = make_photo()
+    options = [source, "-o", tmp_path / "out", "--weights", tiny_weights, "--format", "tif"]
+    assert restore(*options, "--depth", 16, "--chroma-only") == 0
+    before = read_photo(source).pixels / 255
+    after = read_photo(tmp_path / "out" / "photo.tif").pixels / 65535
+    weights = np.array([0.299, 0.587, 0.114])
+    inside = ((after > 0) & (after < 1)).all(2)
+    assert np.abs((after - before) @ weights)[inside].max() <= 2e-5
+    assert np.abs(after - before).max() > 1e-3

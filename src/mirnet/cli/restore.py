@@ -25,6 +25,8 @@ def restore(
     task: TaskName | None = None,
     weights: str | None = None,
     strength: float = 1.0,
+    chroma_only: Annotated[bool, Parameter(negative=())] = False,
+    detail: float = 0.0,
     enlarge: int = 1,
     overwrite: bool = False,
     depth: Literal["keep", "8", "16"] = "keep",
@@ -55,6 +57,10 @@ def restore(
         instead of the task's own.
     strength
         From 0 (the input) to 1 (fully restored).
+    chroma_only
+        Keep the luma as it is: noise of colour goes, grain and detail stay.
+    detail
+        How much of the fine structure that went with the noise comes back, from 0 to 1.
     enlarge
         Make the photo 2, 3 or 4 times as high and wide, with weights for super-resolution. Without
         it, they sharpen a photo that was enlarged already, and keep its size.
@@ -82,15 +88,18 @@ def restore(
         if it is installed, gives the same and faster.
     """
     from mirnet.inference.batch import run
-    from mirnet.inference.files import ENLARGEMENTS
     from mirnet.inference.planning import plan
+    from mirnet.inference.treatment import ENLARGEMENTS, Treatment
     from mirnet.tasks.weights import weights_for
     from mirnet.units import parse_bytes
 
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
-    if not 0 <= strength <= 1:
-        raise MirnetError(f"--strength: must be from 0 to 1, got {strength:g}")
+    for name, value in (("strength", strength), ("detail", detail)):
+        if not 0 <= value <= 1:
+            raise MirnetError(f"--{name}: must be from 0 to 1, got {value:g}")
+    if chroma_only and detail:
+        raise MirnetError("--detail: comes back with the luma, which --chroma-only keeps anyway")
     if enlarge not in ENLARGEMENTS:
         raise MirnetError(f"--enlarge: must be 2, 3 or 4, got {enlarge}")
     if quality is not None and not 1 <= quality <= 100:
@@ -103,8 +112,7 @@ def restore(
 
         return FileSteps(
             _restorer(chosen, task, device, precision, limit, runtime, enlarges=enlarge > 1),
-            strength=strength,
-            enlarge=enlarge,
+            Treatment(strength=strength, chroma_only=chroma_only, detail=detail, enlarge=enlarge),
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,

@@ -15,12 +15,12 @@ from mirnet.imaging.io import check_writable, read_header, read_photo, write_pho
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.memory import available_memory
 from mirnet.inference.streaming.stream import Progress, ignore_progress
+from mirnet.inference.treatment import Treatment
 
 if TYPE_CHECKING:
     from mirnet.inference.restorer import Restorer
 
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
-ENLARGEMENTS = range(1, 5)
 AHEAD = 1 / 32
 """How much of the free memory a photo may take that is read while another is restored."""
 
@@ -31,9 +31,8 @@ class FileSteps:
     def __init__(
         self,
         restorer: Restorer,
+        treatment: Treatment = Treatment(),  # noqa: B008  (frozen)
         *,
-        strength: float = 1.0,
-        enlarge: int = 1,
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
@@ -43,13 +42,10 @@ class FileSteps:
 
         Raises ValueError for one out of its range.
         """
-        check_strength(strength)
-        check_enlarge(enlarge)
         check_depth(depth)
         if quality is not None and not 1 <= quality <= 100:
             raise ValueError(f"quality is from 1 to 100, got {quality}")
-        self._restorer, self._strength, self._enlarge = restorer, strength, enlarge
-        self._depth = depth
+        self._restorer, self._treatment, self._depth = restorer, treatment, depth
         self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
 
     def read(self, source: Path, target: Path) -> Photo:
@@ -59,8 +55,10 @@ class FileSteps:
         pixels are read.
         """
         header = self._header(source, target)
-        height, width = header.height * self._enlarge, header.width * self._enlarge
-        self._restorer.require_memory(height, width, where=str(source))
+        factor = self._treatment.enlarge
+        self._restorer.require_memory(
+            header.height * factor, header.width * factor, where=str(source)
+        )
         return read_photo(source, allow_damaged=self._allow_damaged)
 
     def read_ahead(self, source: Path, target: Path) -> Photo | None:
@@ -76,8 +74,7 @@ class FileSteps:
         """The restored photo, with the notes of the one that was read."""
         return self._restorer.restore_photo(
             photo,
-            strength=self._strength,
-            enlarge=self._enlarge,
+            self._treatment,
             depth=self._depth,
             where=str(source),
             progress=self._progress,
@@ -101,18 +98,6 @@ class FileSteps:
         planned = header if self._depth == "keep" else replace(header, depth=self._depth)
         check_writable(planned, target)
         return header
-
-
-def check_strength(strength: float) -> None:
-    """Raise ValueError for a strength out of its range."""
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is from 0 to 1, got {strength}")
-
-
-def check_enlarge(enlarge: int) -> None:
-    """Raise ValueError for an enlargement out of its range."""
-    if enlarge not in ENLARGEMENTS:
-        raise ValueError(f"enlarge is a whole number from 1 to {ENLARGEMENTS[-1]}, got {enlarge}")
 
 
 def check_depth(depth: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
 import numpy as np
 import torch
@@ -16,19 +16,14 @@ from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import Device, OutputDepth, Precision, Runtime
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
-from mirnet.imaging.resize import enlarged
 from mirnet.inference.devices import choose_device, choose_dtype
-from mirnet.inference.files import (
-    PIXEL_TYPES,
-    FileSteps,
-    check_depth,
-    check_enlarge,
-    check_strength,
-)
+from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth
 from mirnet.inference.pil import is_pil, through_array
 from mirnet.inference.running import Runner
 from mirnet.inference.streaming.stream import Progress, ignore_progress
+from mirnet.inference.treatment import Options, Treatment
 from mirnet.models.network import Network
+from mirnet.models.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -121,13 +116,13 @@ class Restorer:
         return cls(model, device=device, precision=precision, memory=memory, runtime=runtime)
 
     @overload
-    def __call__(self, image: AnyArray, *, strength: float = 1.0, enlarge: int = 1) -> AnyArray: ...
+    def __call__(self, image: AnyArray, **options: Unpack[Options]) -> AnyArray: ...
     @overload
-    def __call__(self, image: Tensor, *, strength: float = 1.0, enlarge: int = 1) -> Tensor: ...
+    def __call__(self, image: Tensor, **options: Unpack[Options]) -> Tensor: ...
     @overload
-    def __call__(self, image: PILImage, *, strength: float = 1.0, enlarge: int = 1) -> PILImage: ...
+    def __call__(self, image: PILImage, **options: Unpack[Options]) -> PILImage: ...
     def __call__(
-        self, image: AnyArray | Tensor | PILImage, *, strength: float = 1.0, enlarge: int = 1
+        self, image: AnyArray | Tensor | PILImage, **options: Unpack[Options]
     ) -> AnyArray | Tensor | PILImage:
         """Restore an image and return the same kind, size and depth.
 
@@ -136,38 +131,33 @@ class Restorer:
                 in [0, 1]; or a float tensor ``(N, C, H, W)`` in [0, 1] with the channels that the
                 network takes; or a PIL image of mode L, RGB, I;16, LA or RGBA, whose alpha is kept.
                 Floats may overshoot [0, 1] by a tenth, as resampling does; they are clipped.
-            strength: 0 gives the input back, 1 the network's output; between, a blend.
-            enlarge: by how much the image is enlarged first, by cubic interpolation, as the inputs
-                that networks for super-resolution are trained on; 1 to 4. Alpha goes with it.
+            options: ``strength``, ``chroma_only``, ``detail`` and ``enlarge``, as in ``Treatment``.
 
         Raises:
             TypeError: the image is none of these kinds.
-            ValueError: shape, type, range, strength or enlargement is not one of these.
+            ValueError: shape, type, range or an option is not one of these.
             InsufficientMemoryError: the image will not fit, not even in tiles; nothing was started.
             NonFiniteError: the output is not finite even in float32.
         """
-        check_strength(strength)
-        check_enlarge(enlarge)
+        treatment = Treatment(**options)
         if isinstance(image, Tensor):
-            return self._restore_batch(image, strength, enlarge)
+            return self._restore_batch(image, treatment)
         if is_pil(image):
-            again = partial(self, strength=strength, enlarge=enlarge)
-            restored: PILImage = through_array(image, again)
+            restored: PILImage = through_array(image, partial(self, **options))
             return restored
         if not isinstance(image, np.ndarray):
             raise TypeError(
                 f"an image is a NumPy array, a tensor or a PIL image, not a {type(image).__name__}"
             )
         pixels = image[:, :, None] if image.ndim == 2 else image
-        pixels = self._restore_pixels(pixels, strength, image.dtype, enlarge)
+        pixels = self._restore_pixels(pixels, treatment, image.dtype)
         return pixels[:, :, 0] if image.ndim == 2 else pixels
 
     def restore_photo(
         self,
         photo: Photo,
+        treatment: Treatment = Treatment(),  # noqa: B008  (frozen)
         *,
-        strength: float = 1.0,
-        enlarge: int = 1,
         depth: OutputDepth = "keep",
         where: str = "photo",
         progress: Progress = ignore_progress,
@@ -176,11 +166,9 @@ class Restorer:
 
         ``where`` is what messages begin with; ``progress`` is as in ``restore_file``.
         """
-        check_strength(strength)
-        check_enlarge(enlarge)
         check_depth(depth)
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
-        pixels = self._restore_pixels(photo.pixels, strength, dtype, enlarge, where, progress)
+        pixels = self._restore_pixels(photo.pixels, treatment, dtype, where, progress)
         return photo.with_pixels(pixels)
 
     def restore_file(
@@ -188,12 +176,11 @@ class Restorer:
         source: str | Path,
         target: str | Path,
         *,
-        strength: float = 1.0,
-        enlarge: int = 1,
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
         progress: Progress = ignore_progress,
+        **options: Unpack[Options],
     ) -> tuple[str, ...]:
         """Restore a photo file into another, with its depth, alpha and metadata.
 
@@ -201,13 +188,12 @@ class Restorer:
             source: a PNG, JPEG, TIFF, WebP or AVIF file; it is not touched.
             target: the file to write; its suffix decides the format. It is written whole or not
                 at all.
-            strength: as in ``__call__``.
-            enlarge: as in ``__call__``.
             depth: bits per channel of the target, or ``float``; as in the source unless told.
             quality: of JPEG, WebP and AVIF, 1–100; 95 unless told, or without loss where the
                 source was.
             allow_damaged: restore what can be decoded of a damaged file.
             progress: told how many steps are done, of how many, if the photo goes in tiles.
+            options: as in ``__call__``.
 
         Returns:
             What is doubtful or was left out, a sentence each.
@@ -217,8 +203,7 @@ class Restorer:
         """
         steps = FileSteps(
             self,
-            strength=strength,
-            enlarge=enlarge,
+            Treatment(**options),
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
@@ -234,9 +219,8 @@ class Restorer:
     def _restore_pixels(
         self,
         pixels: AnyArray,
-        strength: float,
+        treatment: Treatment,
         dtype: np.dtype[Any],
-        enlarge: int,
         where: str = "image",
         progress: Progress = ignore_progress,
     ) -> AnyArray:
@@ -253,38 +237,40 @@ class Restorer:
             )
         planes = torch.from_numpy(to_planes(pixels))[None]
         is_8_bits = pixels.dtype == dtype == np.uint8
-        restored = self._restore_batch(
-            planes, strength, enlarge, where, progress, for_8_bits=is_8_bits
-        )[0]
+        restored = self._restore_batch(planes, treatment, where, progress, for_8_bits=is_8_bits)[0]
         del planes
         return from_planes(restored.numpy(), channels=pixels.shape[2], dtype=dtype)
 
     def _restore_batch(
         self,
         images: Tensor,
-        strength: float,
-        enlarge: int,
+        treatment: Treatment,
         where: str = "image",
         progress: Progress = ignore_progress,
         *,
         for_8_bits: bool = False,
     ) -> Tensor:
-        if strength < 1 and self.model.config.out_channels > self.model.config.in_channels:
-            raise ValueError("strength: this network gives more channels than it could blend with")
+        _check_blend(treatment, self.model.config)
         if images.ndim != 4 or not images.is_floating_point() or 0 in images.shape:
             raise ValueError(
                 f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
             )
         _check_range(*map(float, images.aminmax()))
-        if enlarge > 1:
-            images = enlarged(images, enlarge)
+        images = treatment.before(images)
         for_8_bits = for_8_bits and self._may_lower
         outputs = self._runner(images, where=where, for_8_bits=for_8_bits, progress=progress)
         outputs = outputs.clamp_(0, 1)
-        if strength < 1:
+        if treatment.blends:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
-            outputs = torch.lerp(inputs, outputs, strength)
+            outputs = treatment.after(inputs, outputs)
         return outputs.to(images.device, images.dtype)
+
+
+def _check_blend(treatment: Treatment, config: NetworkConfig) -> None:
+    if treatment.strength < 1 and config.out_channels > config.in_channels:
+        raise ValueError("strength: this network gives more channels than it could blend with")
+    if (treatment.chroma_only or treatment.detail) and config.out_channels != 3:
+        raise ValueError("chroma_only, detail: are for networks that give RGB")
 
 
 def _check_range(low: float, high: float) -> None:
