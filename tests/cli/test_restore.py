@@ -55,7 +55,8 @@ def test_a_batch_restores_what_it_can_and_names_what_it_can_t(
     assert restore(shots, "-o", output, "--weights", tiny_weights) == 1
     lines = capsys.readouterr().err.splitlines()
     summary = lines.index("17 restored, 3 failed:")
-    reasons = {line.strip().partition(": ")[0]: line for line in lines[summary + 1 :]}
+    failed = lines[summary + 1 : summary + 4]
+    reasons = {line.strip().partition(": ")[0]: line for line in failed}
     assert list(reasons) == [
         str(shots / name) for name in ("text.png", "truncated.png", "unreadable.png")
     ]
@@ -391,3 +392,13 @@ def test_grain_stays_where_colour_alone_is_restored(
     inside = ((after > 0) & (after < 1)).all(2)
     assert np.abs((after - before) @ weights)[inside].max() <= 2e-5
     assert np.abs(after - before).max() > 1e-3
+
+
+def test_an_unusual_photo_is_restored_with_a_word(
+    make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "blank.png"
+    write_photo(Photo(pixels=np.full((16, 16, 3), 90, np.uint8)), source)
+    assert restore(source, "-o", tmp_path / "out") == 0
+    assert f"{source}: is blank: there is nothing to restore" in capsys.readouterr().err
+    assert (tmp_path / "out" / "blank.png").exists()

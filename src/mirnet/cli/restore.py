@@ -15,6 +15,7 @@ from mirnet.errors import MirnetError
 if TYPE_CHECKING:
     from mirnet.inference.batch import Outcome
     from mirnet.inference.files import FileSteps
+    from mirnet.inference.guards import Expected
     from mirnet.inference.planning import Plan
     from mirnet.inference.restorer import Restorer
 
@@ -110,12 +111,16 @@ def restore(
     def load() -> FileSteps:
         from mirnet.inference.files import FileSteps
 
+        restorer, expected = _restorer(
+            chosen, task, device, precision, limit, runtime, enlarges=enlarge > 1
+        )
         return FileSteps(
-            _restorer(chosen, task, device, precision, limit, runtime, enlarges=enlarge > 1),
+            restorer,
             Treatment(strength=strength, chroma_only=chroma_only, detail=detail, enlarge=enlarge),
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
+            expected=expected,
             progress=bar.step,
         )
 
@@ -135,9 +140,11 @@ def _restorer(
     runtime: Runtime,
     *,
     enlarges: bool,
-) -> Restorer:
-    """The restorer, after a look at what its weights are for."""
+) -> tuple[Restorer, Expected]:
+    """The restorer, after a look at what its weights are for, and what is usual for their task."""
+    from mirnet.inference.guards import Expected
     from mirnet.inference.restorer import Restorer
+    from mirnet.tasks.registry import TASKS
     from mirnet.tasks.weights import checkpoint_for
 
     path, checkpoint = checkpoint_for(task, weights)
@@ -151,9 +158,11 @@ def _restorer(
             f"--enlarge: {path} is for {checkpoint.task}; give --task super-resolution"
         )
     print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
-    return Restorer(
+    restorer = Restorer(
         checkpoint.build(), device=device, precision=precision, memory=memory, runtime=runtime
     )
+    known = TASKS.get(checkpoint.task) if checkpoint.task else None
+    return restorer, known.expected if known else Expected()
 
 
 class _Bar(logging.Handler):

@@ -13,6 +13,7 @@ from mirnet.choices import OutputDepth
 from mirnet.errors import PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
+from mirnet.inference.guards import Expected, doubts_after, doubts_before
 from mirnet.inference.memory import available_memory
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Treatment
@@ -36,9 +37,10 @@ class FileSteps:
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
+        expected: Expected = Expected(),  # noqa: B008  (frozen)
         progress: Progress = ignore_progress,
     ) -> None:
-        """Take a restorer, and the options of its ``restore_file``.
+        """Take a restorer, the options of its ``restore_file``, and what is usual for its task.
 
         Raises ValueError for one out of its range.
         """
@@ -47,6 +49,7 @@ class FileSteps:
             raise ValueError(f"quality is from 1 to 100, got {quality}")
         self._restorer, self._treatment, self._depth = restorer, treatment, depth
         self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
+        self._expected = expected
 
     def read(self, source: Path, target: Path) -> Photo:
         """The photo, if it can be restored, and written to ``target``.
@@ -71,14 +74,17 @@ class FileSteps:
         return read_photo(source, allow_damaged=self._allow_damaged)
 
     def restore(self, photo: Photo, source: Path) -> Photo:
-        """The restored photo, with the notes of the one that was read."""
-        return self._restorer.restore_photo(
+        """The restored photo, with notes: those of the one that was read, and what is odd."""
+        restored = self._restorer.restore_photo(
             photo,
             self._treatment,
             depth=self._depth,
             where=str(source),
             progress=self._progress,
         )
+        doubts = doubts_before(photo.pixels, self._expected)
+        doubts += doubts_after(photo.pixels, restored.pixels, self._expected)
+        return replace(restored, notes=photo.notes + doubts)
 
     def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
         """Write it, and return what is doubtful or was left out, a sentence each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirnet.inference.guards import Expected
 from mirnet.models.config import MIRNetV2Config
 from mirnet.tasks.spec import Task
 
@@ -10,4 +11,5 @@ LOW_LIGHT = Task(
     summary="brighten what was taken with too little light",
     config=MIRNetV2Config(),
     benchmarks=("lol",),
+    expected=Expected(noisiest=6.0, brightest=0.25, saturated=0.2),
 )

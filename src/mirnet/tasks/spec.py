@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mirnet.choices import BenchmarkName, ProtocolName, TaskName
 from mirnet.evaluation.benchmarks import BENCHMARKS
+from mirnet.inference.guards import Expected
 from mirnet.models.config import MIRNetV2Config
 
 
@@ -21,6 +22,7 @@ class Task:
         benchmarks: the paper's for it, which are data sets too.
         weights: the catalog's name of the weights that are used by default; None while there are
             none.
+        expected: what is usual for its photos and results, so that what is not is said.
     """
 
     name: TaskName
@@ -29,6 +31,7 @@ class Task:
     benchmarks: tuple[BenchmarkName, ...]
     views: int = 1
     weights: str | None = None
+    expected: Expected = field(default_factory=Expected)
 
     @property
     def protocols(self) -> tuple[ProtocolName, ...]:

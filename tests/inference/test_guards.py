@@ -1,0 +1,65 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mirnet.inference.guards import Expected, doubts_after, doubts_before
+from tests.conftest import random_pixels
+
+ALL = Expected(brightest=0.25, quietest=0.6, noisiest=8, shift=0.05, saturated=0.02)
+HEIGHT, WIDTH = 120, 160
+
+
+def scene(mean: float, noise: float, dtype: Any = np.uint8, channels: int = 3) -> Any:
+    """A slope with noise, of such a mean and deviation in 1/255."""
+    white = 1.0 if dtype == np.float32 else float(np.iinfo(dtype).max)
+    slope = np.linspace(0.5, 1.5, WIDTH)[None, :, None] * mean
+    rng = np.random.default_rng(0)
+    noisy = slope + rng.normal(0, noise / 255, (HEIGHT, WIDTH, channels))
+    levels = noisy.clip(0, 1) * white
+    return levels.astype(dtype) if dtype == np.float32 else (levels + 0.5).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_usual_photo_raises_no_doubts(dtype: Any, channels: int) -> None:
+    photo = scene(0.1, 5, dtype, channels)
+    assert doubts_before(photo, ALL) == ()
+    assert doubts_after(photo, photo, ALL) == ()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_what_is_unusual_about_a_photo_is_said(dtype: Any) -> None:
+    (bright,) = doubts_before(scene(0.5, 5, dtype), ALL)
+    assert "bright already (mean 0.50; these weights are for photos below 0.25)" in bright
+    (clean,) = doubts_before(scene(0.1, 0.1, np.float32), ALL)
+    assert clean.startswith("has next to no noise (0.1/255)")
+    (noisy,) = doubts_before(scene(0.2, 18, dtype), ALL)
+    assert noisy.startswith("is noisy (12/255)")  # of the luma
+    (blank,) = doubts_before(np.full((HEIGHT, WIDTH, 3), 7, dtype), ALL)
+    assert blank == "is blank: there is nothing to restore"
+
+
+def test_what_is_odd_about_a_result_is_said() -> None:
+    before = scene(0.4, 5)
+    red = before.copy()
+    red[:, :, 0] = np.minimum(red[:, :, 0].astype(int) + 40, 255)
+    (told,) = doubts_after(before, red, ALL)
+    assert told.startswith("came out in other colours (mean +0.1")
+    burnt = before.copy()
+    burnt[:20, :20] = 255
+    (told,) = doubts_after(before, burnt, ALL)
+    assert told.startswith("came out with 2% more white")
+
+
+def test_without_bounds_only_a_blank_photo_is_told() -> None:
+    assert doubts_before(scene(0.9, 0.0), Expected()) == ()
+    assert doubts_after(scene(0.1, 5), scene(0.9, 5), Expected()) == ()
+    assert doubts_before(np.zeros((4, 4, 3), np.uint8), Expected())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (9, 1, 1), (2, 2, 3), (3000, 2, 3)])
+def test_any_size_is_looked_at(shape: tuple[int, ...]) -> None:
+    photo = random_pixels(shape)
+    doubts_before(photo, ALL)
+    assert doubts_after(photo, photo.repeat(2, 0).repeat(2, 1), Expected(saturated=0.5)) == ()
