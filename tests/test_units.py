@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirnet.errors import MirnetError
-from mirnet.units import in_bytes, in_time, parse_bytes
+from mirnet.units import counted, in_bytes, in_time, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ def test_a_plain_number_is_bytes(size: int) -> None:
 
 
 def test_for_people() -> None:
+    assert [counted(number, "pair") for number in (0, 1, 2)] == ["0 pairs", "1 pair", "2 pairs"]
     assert in_bytes(1 << 30) == "1.0 GiB"
     assert in_bytes(85 << 20) == "85 MiB"
     assert in_bytes(-5) == "0 MiB"

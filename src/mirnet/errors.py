@@ -7,6 +7,7 @@
     │   ├── UnsafeCheckpointError    it is a pickle that holds code
     │   └── UnknownWeightsError      no weights of that name are known
     ├── PhotoError                   a photo can't be read, written or restored
+    │   └── DamagedPhotoError        it is cut or overwritten; some of it may be decoded
     ├── DeviceError                  a device or its arithmetic is not there
     ├── DataError                    a data folder is incomplete or inconsistent
     ├── NonFiniteError               a computation left the finite numbers
@@ -47,6 +48,10 @@ class UnknownWeightsError(CheckpointError):
 
 class PhotoError(MirnetError):
     """A photo can't be read, written or restored. The message names the file."""
+
+
+class DamagedPhotoError(PhotoError):
+    """A photo is cut or overwritten. What can be decoded of it is given where that is asked for."""
 
 
 class DeviceError(MirnetError):

@@ -25,6 +25,11 @@ def parse_bytes(text: str, *, name: str) -> int:
     return size
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 pair``, ``2 pairs``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def in_bytes(size: float) -> str:
     """``1.2 GiB``, or ``85 MiB`` for what is less than one."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size, 0) / 2**20:.0f} MiB"

@@ -51,7 +51,7 @@ def test_prepare_packs_what_can_be_read(
     packed = tmp_path / "packed"
     command = ["prepare", "pairs", str(mine), "-o", str(packed)]
     assert main(command) == 0
-    assert "train: 3 pairs take 0.00 GB in" in capsys.readouterr().out
+    assert "train: 3 pairs, 0.00 GB in" in capsys.readouterr().out
     for was, now in zip(
         find_pairs(mine, "pairs", "train"), find_pairs(packed, "pairs", "train"), strict=True
     ):

@@ -13,7 +13,7 @@ import pytest
 
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
-from mirnet.cli.evaluate import _submission
+from mirnet.cli.scoring import _submission
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.evaluation import of_benchmark
 from tests.conftest import random_pixels
@@ -120,6 +120,60 @@ def test_a_pair_that_fails_is_named_and_the_exit_status_tells(
     (path,) = (tmp_path / "out").glob("*/tiny/score.json")
     assert [fault["id"] for fault in json.loads(path.read_text())["faults"]] == ["1"]
     assert "Not scored: tiny" in (path.parents[1] / "report.html").read_text("utf-8")
+
+
+def test_a_picture_without_its_partner_is_named_and_stops_nothing(
+    mine: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copytree(mine, tmp_path / "whole")
+    (mine / "target" / "1.png").unlink()
+    (mine / "target" / "2.png").unlink()
+    command = ["evaluate", str(mine), str(tmp_path / "whole"), "--baseline", "clahe"]
+    assert main([*command, "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "-mine  clahe  1 pair  PSNR" in said.out
+    assert "-whole  clahe  3 pairs  PSNR" in said.out
+    lines = [line for line in said.err.splitlines() if "not scored" in line]
+    assert lines == [
+        f"mirnet: not scored: {name}: {mine / 'input' / name}.png: has no partner in "
+        f"{mine / 'target'}"
+        for name in "12"
+    ]
+    (report,) = (tmp_path / "out").glob("*-mine/report.html")
+    assert "1 pair, protocol" in report.read_text("utf-8")
+    assert main(["check-data", "pairs", str(mine)]) == 1
+
+
+def test_a_method_that_scores_nothing_ends_no_other(
+    mine: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copytree(mine, tmp_path / "whole")
+    for path in (mine / "input").iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    out = tmp_path / "out"
+    command = ["evaluate", str(mine), str(tmp_path / "whole"), "-o", str(out)]
+    assert main([*command, "--baseline", "mean-of-views", "--baseline", "clahe"]) == 1
+    said = capsys.readouterr()
+    told = [line for line in said.err.splitlines() if line.startswith("mirnet: ")]
+    assert [line.split(": ")[2] for line in told] == ["mean-of-views", "clahe", "mean-of-views"]
+    assert all("no pair could be scored; the first: " in line for line in told)
+    assert "damaged" in told[0]
+    assert "--allow-damaged" not in said.err
+    assert said.out.count("PSNR") == said.out.count("-whole  clahe  3 pairs") == 1
+    (folder,) = out.iterdir()
+    assert {path.name for path in folder.iterdir()} == {"report.html", "clahe"}
+
+
+def test_two_methods_of_one_name_are_refused(
+    mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    weights = shutil.copy(tiny_weights, tmp_path / "clahe.safetensors")
+    command = ["evaluate", str(mine), "--weights", str(weights), "--baseline", "clahe"]
+    assert main([*command, "-o", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "two methods are called clahe; rename the weights file" in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

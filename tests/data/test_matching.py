@@ -6,7 +6,7 @@ from mirnet.data.checking import require_sizes, require_targets, require_views
 from mirnet.data.matching import listed
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture
-from mirnet.data.sources import find_pairs
+from mirnet.data.sources import find_pairs, whole_pairs
 from mirnet.errors import DataError
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
@@ -59,10 +59,27 @@ def test_files_without_a_partner_are_named(make_pairs: MakePairs) -> None:
         (folder / "target" / f"{name}.png").unlink()
     with pytest.raises(DataError) as caught:
         find_pairs(folder)
-    told = f"{folder / 'input'}: b, c, d and 2 more has no partner in {folder / 'target'}"
+    told = f"{folder / 'input'}: b, c, d and 2 more have no partner in {folder / 'target'}"
     assert str(caught.value) == told
     (folder / "input" / "a.png").unlink()
     with pytest.raises(DataError, match="has no partner"):
+        find_pairs(folder)
+
+
+def test_what_has_no_partner_can_be_set_aside(make_pairs: MakePairs) -> None:
+    folder = make_pairs("a", "b", "c", "d", views=("inputL", "inputR"))
+    (folder / "inputR" / "a.png").unlink()
+    (folder / "target" / "d.png").unlink()
+    pairs, alone = whole_pairs(folder, "test")
+    assert [pair.id for pair in pairs] == ["b", "c"]
+    assert pairs[0].views == tuple(
+        FilePicture(folder / part / "b.png") for part in ("inputL", "inputR")
+    )
+    assert alone == {
+        "a": f"{folder / 'target' / 'a.png'}: has no partner in {folder / 'inputR'}",
+        "d": f"{folder / 'inputL' / 'd.png'}: has no partner in {folder / 'target'}",
+    }
+    with pytest.raises(DataError, match="a has no partner"):
         find_pairs(folder)
 
 

@@ -20,7 +20,7 @@ from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, PhotoError
 from mirnet.evaluation.compare import compare
 from mirnet.evaluation.method import Method, by_pictures
-from mirnet.evaluation.run import picture_path, run
+from mirnet.evaluation.run import NothingScoredError, picture_path, run
 from mirnet.evaluation.scores import Scores, read_scores
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
@@ -190,9 +190,31 @@ def test_packed_data_is_the_same_data(scored: Callable[..., Scores], tmp_path: P
 def test_nothing_to_score_is_an_error(scored: Callable[..., Scores], tmp_path: Path) -> None:
     for path in (tmp_path / "data" / "input").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"no pair could be scored; the first: .*0\.png"):
-        scored(Darker())
-    assert not (tmp_path / "out" / "score.json").exists()
+    told = r"^x: darker: no pair could be scored; the first: .*0\.png"
+    with pytest.raises(NothingScoredError, match=told):
+        scored(Darker(), folder=tmp_path / "made" / "out")
+    assert not (tmp_path / "made").exists()
+
+
+def test_nothing_to_score_leaves_what_was_there(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scored(Darker())
+    (tmp_path / "empty" / "out" / "pictures").mkdir(parents=True)
+    for path in (tmp_path / "data" / "input").iterdir():
+        path.write_bytes(b"")
+    for folder in (tmp_path / "out", tmp_path / "empty" / "out"):
+        with pytest.raises(NothingScoredError):
+            scored(Darker(), folder=folder)
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"score.json", "pictures"}
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_pairs_that_are_all_unreadable_are_no_pairs_of_none() -> None:
+    with pytest.raises(NothingScoredError, match="the first: is torn"):
+        run(Darker().method(), (), PROTOCOLS["photo"], data=DATA, unreadable={"a": "is torn"})
+    with pytest.raises(DataError, match="x: holds no pairs to score"):
+        run(Darker().method(), (), PROTOCOLS["photo"], data=DATA)
 
 
 def test_a_score_says_what_made_it(scored: Callable[..., Scores], tmp_path: Path) -> None:

@@ -152,6 +152,9 @@ def test_a_dry_run_prints_costs_beside_the_paper_s(capsys: pytest.CaptureFixture
     assert "139.8 G" in out
     assert "FLOPs (B) 139.8" in out
     assert "1,536" in out
+    assert out.splitlines()[-1].startswith("FLOPs: Table 8's count")
+    assert main(["ablate", "--table", "8", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out).keys() == {"8"}
 
 
 @pytest.mark.parametrize(

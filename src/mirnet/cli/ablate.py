@@ -12,6 +12,10 @@ from mirnet.choices import AblationBudget, DataSetName, Device, TableNumber
 from mirnet.errors import RecipeError
 
 RUNS = Path("runs/ablation")
+COUNTED = (
+    "FLOPs: Table 8's count, which is the convolutions' multiply-accumulates that `mirnet profile` "
+    "prints, and the context's sums and softmax and SKFF's means beside them"
+)
 
 
 def ablate(
@@ -62,7 +66,8 @@ def ablate(
         if any(each is not None for each in beside) or device != "auto":
             raise RecipeError("--dry-run: trains nothing; give --table, --budget and --json alone")
         found = {number: costs(number, plan) for number in numbers}
-        print(json.dumps(found) if json_output else "\n".join(map(_costs, found.values())))
+        tables = "\n".join(map(_costs, found.values())) + COUNTED
+        print(json.dumps(found) if json_output else tables)
         return
     if data is None:
         raise RecipeError("ablate: say where the pairs are, with --data FOLDER, or give --dry-run")

@@ -33,12 +33,13 @@ def check_data(
     from mirnet.data.examination import examine
     from mirnet.data.sources import DATASETS, splits_in
     from mirnet.progress import bar
+    from mirnet.units import counted
 
     data = DATASETS[dataset]
     with bar("opening pairs") as show:
         found = examine(folder, dataset, split or splits_in(folder, dataset), progress=show)
     for part, pairs in found.pairs.items():
-        print(f"{part}: {pairs} pairs")
+        print(f"{part}: {counted(pairs, 'pair')}")
     for finding in found.findings:
         print(f"{'wrong' if finding.is_error else 'look '}  {finding.place}: {finding.what}")
     print(f"{data.title}: " + ("sound" if found.is_sound else f"as published: {data.layout}"))

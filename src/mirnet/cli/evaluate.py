@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -21,7 +20,6 @@ from mirnet.errors import DataError
 
 if TYPE_CHECKING:
     from mirnet.evaluation.method import Method
-    from mirnet.evaluation.scores import Scores
     from mirnet.metrics.lpips import Lpips
     from mirnet.tasks.evaluation import Subject
 
@@ -92,7 +90,10 @@ def evaluate(
         beside = (folders, benchmark, data, task, weights, pictures, baseline, protocol, output)
         if any(beside) or any((note, lpips, workers)) or (device, precision) != ("auto", "auto"):
             raise DataError("--compare: takes two score.json files and, if you like, --json alone")
-        return _compare(*compare, json_output=json_output)
+        from mirnet.cli.scoring import print_comparison
+
+        print_comparison(*compare, json_output=json_output)
+        return 0
     if workers is not None and not 1 <= workers <= 256:
         raise DataError(f"--workers: must be from 1 to 256, got {workers}")
     subjects = _subjects(folders, benchmark, data, protocol, note)
@@ -107,20 +108,30 @@ def evaluate(
     if len(set(baseline)) < len(baseline):
         raise DataError("--baseline: name each method once")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
+    _require_own_names(methods)
     if lpips is not None:
         for subject in subjects:
             _require_rgb(subject)
     distance = _lpips(lpips)
     output = output.expanduser() if output else None
-    failed = False
+    from mirnet.cli.scoring import print_scores
+
+    kind: dict[str, Any] = {"lpips": distance, "workers": workers, "json_output": json_output}
+    is_whole = True
     for subject in subjects:
         for method in methods:
-            failed |= _score(subject, method, output, distance, workers, json_output)
+            is_whole &= print_scores(subject, method, output, **kind)
         if output and subject.protocol:
-            from mirnet.evaluation.report import write_report
+            _report(output / subject.label, subject)
+    return 0 if is_whole else 1
 
-            print(f"report: {write_report(output / subject.label, subject.pairs)}", file=sys.stderr)
-    return 1 if failed else 0
+
+def _report(folder: Path, subject: Subject) -> None:
+    """Write the page of all methods that were scored there, if any was."""
+    from mirnet.evaluation.report import write_report
+
+    if any(folder.glob("*/score.json")):
+        print(f"report: {write_report(folder, subject.pairs)}", file=sys.stderr)
 
 
 def _subjects(
@@ -186,6 +197,18 @@ def _methods(
     return [by_network(restorer, path), *found]
 
 
+def _require_own_names(methods: list[Method]) -> None:
+    """Of two methods of one name, one would stand in the other's folder and row."""
+    from mirnet.evaluation.run import folder_name
+
+    names = [folder_name(method.name) for method in methods]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise DataError(
+            f"evaluate: two methods are called {min(twice)}; rename the weights file or the folder "
+            "of pictures, or score them one at a time"
+        )
+
+
 def _require_rgb(subject: Subject) -> None:
     if subject.protocol is not None and subject.protocol.color != "rgb":
         raise DataError(
@@ -197,109 +220,3 @@ def _lpips(trunk: Path | None) -> Lpips | None:
     from mirnet.metrics.lpips import load_lpips
 
     return None if trunk is None else load_lpips(trunk.expanduser())
-
-
-def _score(
-    subject: Subject,
-    method: Method,
-    output: Path | None,
-    lpips: Lpips | None,
-    workers: int | None,
-    json_output: bool,
-) -> bool:
-    """Score and print. Whether a pair could not be scored."""
-    from mirnet.evaluation.run import folder_name, run
-    from mirnet.evaluation.submission import FILES, write_submission
-    from mirnet.metrics.protocol import with_lpips
-    from mirnet.progress import bar
-
-    folder = output / subject.label / folder_name(method.name) if output else None
-    with bar(f"{subject.label}: {method.name}") as show:
-        if subject.protocol is None:
-            if folder is None:
-                raise DataError(f"{subject.label}: say where the submission is to go, with -o")
-            faults = write_submission(
-                method, subject.pairs, folder, unreadable=subject.unreadable, progress=show
-            )
-            told = "" if faults else _submission(folder / FILES, subject)
-        else:
-            scores = run(
-                method,
-                subject.pairs,
-                with_lpips(subject.protocol) if lpips else subject.protocol,
-                data=subject.data,
-                unreadable=subject.unreadable,
-                folder=folder,
-                depth=subject.depth,
-                lpips=lpips,
-                workers=workers,
-                progress=show,
-            )
-            faults = scores.faults
-            told = _as_json(scores) if json_output else _line(scores)
-    if told:
-        print(told)
-    for fault in faults:
-        print(f"mirnet: not scored: {fault.id}: {fault.why}", file=sys.stderr)
-    return bool(faults)
-
-
-def _submission(files: Path, subject: Subject) -> str:
-    """What is said of a submission that is there; the server takes a whole one alone."""
-    count, whole = len(subject.pairs), subject.data["whole"]
-    if whole and count not in whole:
-        return f"{files}: {count} of {whole[0]} boxes: a part, which the server can't score"
-    return f"{files}: ready to be sent to the benchmark's server"
-
-
-def _as_json(scores: Scores) -> str:
-    return json.dumps(scores.summary())
-
-
-def _line(scores: Scores) -> str:
-    """A line for the pairs, or one for each part of a benchmark, beside the paper's values."""
-    from mirnet.evaluation.published import OURS
-    from mirnet.evaluation.report import NAMES, benchmark_of, columns_of
-
-    benchmark = benchmark_of(scores)
-    lines: dict[str, list[str]] = {}
-    for heading, group, metric in columns_of(scores):
-        value = scores.means(group)[metric]
-        text = f"{NAMES[metric]} {value:.4f}"
-        paper = benchmark and benchmark.published.value(OURS, f"{heading}/{NAMES[metric]}")
-        if paper:
-            text += f" ({OURS} in the paper {paper:g})"
-        lines.setdefault(group or heading or "", []).append(text)
-    count = len(scores.pairs)
-    whole = scores.data["whole"]
-    part = f" of {whole[0]}" if whole and count < min(whole) else ""
-    head = f"{scores.data['label']}  {scores.method['name']}  {count}{part} pairs"
-    return "\n".join(
-        f"{head}  {f'{name}  ' if len(lines) > 1 else ''}{'  '.join(texts)}  "
-        f"(protocol {scores.protocol['name']})"
-        for name, texts in lines.items()
-    )
-
-
-def _compare(first: Path, second: Path, *, json_output: bool) -> int:
-    from dataclasses import asdict
-
-    from mirnet.evaluation.compare import FEWEST, compare
-    from mirnet.evaluation.scores import plain, read_scores
-
-    ours, theirs = read_scores(first.expanduser()), read_scores(second.expanduser())
-    differences = compare(ours, theirs)
-    if json_output:
-        print(json.dumps([plain(asdict(each)) for each in differences], allow_nan=False))
-        return 0
-    print(f"{theirs.method['name']} minus {ours.method['name']}, {differences[0].pairs} pairs")
-    for each in differences:
-        interval = f"95 % {each.low:+.4f} to {each.high:+.4f}"
-        if each.pairs < FEWEST:
-            interval = f"fewer than {FEWEST} pairs"
-        print(
-            f"  {each.metric:<6} {each.first:.4f} → {each.second:.4f}  {each.mean:+.4f} "
-            f"({interval}{'' if each.is_clear else ', may be chance'})  "
-            f"better {each.better}, worse {each.worse}"
-        )
-    return 0

@@ -45,6 +45,7 @@ def prepare(
     from mirnet.data.packing import bytes_needed, pack
     from mirnet.data.sources import find_pairs, splits_in
     from mirnet.progress import bar
+    from mirnet.units import counted
 
     if sha256 and len(sha256) != len(fetch):
         raise DataError(f"--sha256: {len(sha256)} sums for {len(fetch)} files; give one for each")
@@ -54,7 +55,7 @@ def prepare(
     for part in split or splits_in(folder, dataset):
         pairs = find_pairs(folder, dataset, part)
         needed = bytes_needed(pairs) / 1e9
-        print(f"{part}: {len(pairs)} pairs take {needed:.2f} GB in {output / part}")
+        print(f"{part}: {counted(len(pairs), 'pair')}, {needed:.2f} GB in {output / part}")
         with bar(f"packing {part}") as show:
             packed = pack(pairs, output, dataset=dataset, split=part, progress=show)
         for name, why in packed.unreadable.items():

@@ -209,6 +209,8 @@ class _Bar(logging.Handler):
 
 def _summary(outcome: Outcome, planned: Plan) -> str:
     """One line with the counts, and one for each note and each failure."""
+    from mirnet.units import counted
+
     counts = [f"{outcome.restored} restored"]
     if outcome.skipped:
         counts.append(f"{outcome.skipped} already done (--overwrite does them again)")
@@ -220,5 +222,6 @@ def _summary(outcome: Outcome, planned: Plan) -> str:
         lines += [f"  {path}: {note}" for path, notes in outcome.notes.items() for note in notes]
     if planned.left_alone:
         kinds = ", ".join(sorted(planned.left_alone))
-        lines.append(f"left alone: {planned.left_alone.total()} files of other kinds ({kinds})")
+        files = counted(planned.left_alone.total(), "file")
+        lines.append(f"left alone: {files} of other kinds ({kinds})")
     return "\n".join(lines)

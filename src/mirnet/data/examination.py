@@ -16,6 +16,7 @@ from mirnet.data.picture import Pixels, digest
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import DataError, PhotoError, one_line
 from mirnet.imaging.quantize import to_planes
+from mirnet.units import counted
 
 Progress = Callable[[int, int], None]
 """``(pairs done, pairs in all)``."""
@@ -116,7 +117,10 @@ def _count(folder: Path, dataset: DataSetName, split: Split, pairs: int) -> Iter
     published = DATASETS[dataset].counts.get(split)
     if published and pairs not in published:
         counts = " or ".join(map(str, published))
-        what = f"{split} has {pairs} pairs, {DATASETS[dataset].title} is published with {counts}"
+        what = (
+            f"{split} has {counted(pairs, 'pair')}, {DATASETS[dataset].title} is published with "
+            f"{counts}"
+        )
         yield Finding(place=str(folder), what=what)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mirnet.errors import DataError
@@ -40,14 +40,34 @@ def require_partners(folders: Mapping[Path, Iterable[str]]) -> None:
         for other, there in names.items():
             if alone := sorted(here - there):
                 raise DataError(
-                    f"{folder}: {listed(alone)} has no partner in {other}",
+                    f"{folder}: {partnerless(alone)} in {other}",
                     places=tuple(str(folder / name) for name in alone),
                 )
+
+
+def without_partner(folders: Mapping[Path, Mapping[str, Path]]) -> dict[str, str]:
+    """Why each name that is not in all of these folders makes no pair, in order of the names.
+
+    Args:
+        folders: each with its pictures by their names.
+    """
+    why = {}
+    for name in sorted(set().union(*folders.values())):
+        here = [found[name] for found in folders.values() if name in found]
+        lacking = [folder for folder, found in folders.items() if name not in found]
+        if lacking:
+            why[name] = f"{here[0]}: has no partner in {lacking[0]}"
+    return why
 
 
 def first_folder(root: Path, *candidates: str) -> Path | None:
     """The first of these folders below ``root`` (or itself, for ``"."``) that is there."""
     return next((root / name for name in candidates if (root / name).is_dir()), None)
+
+
+def partnerless(names: Sequence[str]) -> str:
+    """Says of these names that they have no partner."""
+    return f"{listed(names)} {'has' if len(names) == 1 else 'have'} no partner"
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

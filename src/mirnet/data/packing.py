@@ -29,6 +29,7 @@ from mirnet.data.packed import (
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Layout, Pixels, digest
 from mirnet.errors import DataError, PhotoError, one_line
+from mirnet.units import counted
 
 PIECE_BYTES = 2**30
 """Cluster file systems like files of about a gigabyte."""
@@ -80,7 +81,7 @@ def pack(
     found = read_packed(packed)
     if not found.pairs:
         name, why = next(iter(found.unreadable.items()))
-        raise DataError(f"none of {len(pairs)} pairs can be read; {name}: {why}")
+        raise DataError(f"none of {counted(len(pairs), 'pair')} can be read; {name}: {why}")
     return found
 
 

@@ -106,7 +106,7 @@ def _load(pair: Pair, depth: Depth | None) -> _Loaded | Fault:
         return _Loaded(pair, pictures, tuple(map(digest, pictures)))
     except Exception as error:
         logger.debug("%s", pair.place, exc_info=True)
-        return Fault(id=_printable(pair.id), why=_printable(one_line(error)))
+        return Fault(id=printable(pair.id), why=printable(one_line(error)))
 
 
 def _require_writable_name(pair: Pair) -> None:
@@ -182,6 +182,6 @@ def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:
     return Fault(id=pair.id, why=why)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """With what is no UTF-8 in a file's name spelt out."""
     return text.encode(errors="backslashreplace").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from mirnet.atomic import remove_leftovers, replacing, require_folder
 from mirnet.data.pair import Pair
 from mirnet.errors import DataError
-from mirnet.evaluation.evaluate import Result, score_pairs
+from mirnet.evaluation.evaluate import Result, printable, score_pairs
 from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.scores import Fault, PairScore, Scores, as_line, from_line
 from mirnet.imaging.io import write_photo
@@ -29,6 +29,7 @@ from mirnet.metrics.protocol import Protocol
 
 JOURNAL = "journal.jsonl"
 PICTURES = "pictures"
+LOCK = ".lock"
 CALLED = {
     "code_sha256": "code",
     "versions": "version of Python, torch or numpy",
@@ -39,6 +40,10 @@ CALLED = {
 
 class OtherScoresError(DataError):
     """A folder holds scores that must not be mixed with these."""
+
+
+class NothingScoredError(DataError):
+    """No pair could be scored by a method, which says nothing of other methods and pairs."""
 
 
 def run(
@@ -70,12 +75,16 @@ def run(
         workers: threads that read pictures ahead.
         progress: is told how many pairs of how many are done.
 
-    Raises DataError if no pair could be scored, or the folder holds scores of something else.
+    Raises NothingScoredError if no pair could be scored, with nothing left in the folder, and
+    OtherScoresError if it holds scores of something else.
     """
     made = made_by(method)
     measured_by = json.loads(json.dumps(asdict(protocol)))  # as a file gives it back
     identity = {**made, "protocol": measured_by, "place_sha256": data.get("place_sha256")}
-    if not pairs:
+    faults = [
+        Fault(id=printable(name), why=printable(why)) for name, why in (unreadable or {}).items()
+    ]
+    if not pairs and not faults:
         raise DataError(f"{data['label']}: holds no pairs to score")
     with _journal(folder, identity) as journal:
         # Now, and not when a pair is done: a file that changes meanwhile is another one.
@@ -86,7 +95,6 @@ def run(
             for pair in pairs
             if (score := journal.known(pair, keys[pair.id]))
         }
-        faults = [Fault(id=name, why=why) for name, why in (unreadable or {}).items()]
         of = len(pairs) + len(faults)
         left = [pair for pair in pairs if pair.id not in known]
         for result in score_pairs(
@@ -100,7 +108,10 @@ def run(
             if progress:
                 progress(len(known) + len(faults), of)
         if not known:
-            raise DataError(f"no pair could be scored; the first: {faults[0].why}")
+            raise NothingScoredError(
+                f"{data['label']}: {method.name}: no pair could be scored; the first: "
+                f"{faults[0].why}"
+            )
         scores = Scores(
             method={"name": method.name, **method.identity},
             protocol=measured_by,
@@ -184,14 +195,28 @@ def _journal(folder: Path | None, identity: dict[str, Any]) -> Iterator[_Journal
     if folder is None:
         yield _Journal(None, identity)
         return
+    made = [each for each in folder.parents if not each.exists()]
     require_folder(folder / PICTURES)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / LOCK, timeout=0):
             for each in (folder, folder / PICTURES):
                 remove_leftovers(each)
             yield _Journal(folder, identity)
     except Timeout as error:
         raise DataError(f"{folder}: another run scores into it; name another --output") from error
+    except NothingScoredError:
+        _remove_empty(folder, made)
+        raise
+
+
+def _remove_empty(folder: Path, above: Sequence[Path]) -> None:
+    """Remove the folder of a run that holds no picture, and those that were made for it."""
+    with suppress(OSError):  # what holds something stays
+        (folder / PICTURES).rmdir()
+        for name in (JOURNAL, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        for each in (folder, *above):
+            each.rmdir()
 
 
 def picture_path(folder: Path, pair_id: str) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import pyvips
 from numpy.typing import NDArray
 
-from mirnet.errors import PhotoError
+from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging import formats
 from mirnet.imaging.buffer import Buffer, FileView
 from mirnet.imaging.containers.contents import Contents, UnusableError
@@ -142,10 +142,7 @@ def decode(file: Opened, bare: bytes, *, allow_damaged: bool) -> tuple[AnyArray,
         except VipsError as error:
             fault = str(error)
     if not allow_damaged:
-        raise PhotoError(
-            f"{file.path}: truncated or damaged ({fault}); get a fresh copy, or restore what can "
-            "be decoded with `mirnet restore --allow-damaged`"
-        )
+        raise DamagedPhotoError(f"{file.path}: truncated or damaged ({fault}); get a fresh copy")
     try:
         array = _pixels(file.image(bare, fail_on="none"))
     except VipsError as error:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mirnet.choices import OutputDepth
-from mirnet.errors import PhotoError
+from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.guards import Expected, doubts_after, doubts_before
@@ -62,7 +62,7 @@ class FileSteps:
         self._restorer.require_memory(
             header.height * factor, header.width * factor, where=str(source)
         )
-        return read_photo(source, allow_damaged=self._allow_damaged)
+        return self._photo(source)
 
     def read_ahead(self, source: Path, target: Path) -> Photo | None:
         """As ``read``, while another photo has the memory; None for one that had better wait."""
@@ -71,7 +71,7 @@ class FileSteps:
         size = values * np.dtype(PIXEL_TYPES[header.depth]).itemsize
         if size > AHEAD * available_memory(torch.device("cpu")):
             return None
-        return read_photo(source, allow_damaged=self._allow_damaged)
+        return self._photo(source)
 
     def restore(self, photo: Photo, source: Path) -> Photo:
         """The restored photo, with notes: those of the one that was read, and what is odd."""
@@ -89,6 +89,14 @@ class FileSteps:
     def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
         """Write it, and return what is doubtful or was left out, a sentence each."""
         return photo.notes + write_photo(photo, target, quality=self._quality)
+
+    def _photo(self, source: Path) -> Photo:
+        try:
+            return read_photo(source, allow_damaged=self._allow_damaged)
+        except DamagedPhotoError as error:
+            raise DamagedPhotoError(
+                f"{error}, or restore what can be decoded with --allow-damaged"
+            ) from error
 
     def _header(self, source: Path, target: Path) -> PhotoHeader:
         """The photo's header, after a look at whether all can go well."""

@@ -27,6 +27,7 @@ from mirnet.tasks.recipes import found_in
 from mirnet.tasks.registry import TASKS
 from mirnet.training.loop import train
 from mirnet.training.recipe import Recipe
+from mirnet.units import counted
 
 PAPERS: Literal["realsr-x3"] = "realsr-x3"
 """The data set and protocol of the paper's ablations (Sec. 4.7)."""
@@ -111,7 +112,7 @@ def ablate(
         "title": published()[number].title,
         "source": published()[number].source,
         "protocol": protocol.name,
-        "scored_on": f"{len(pairs)} pairs ({split})",
+        "scored_on": f"{counted(len(pairs), 'pair')} ({split})",
         "seeds": seeds,
         "steps": budget.steps,
         "rows": rows,

@@ -10,7 +10,7 @@ from typing import Any
 from mirnet.choices import BenchmarkName, ProtocolName, TaskName
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
-from mirnet.data.sources import DATASETS, find_pairs, left_out
+from mirnet.data.sources import DATASETS, left_out, whole_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.evaluation.method import place_sha256
@@ -30,7 +30,7 @@ class Subject:
         protocol: how they are scored; None where a server does it.
         data: what is to be said of the pairs.
         depth: that their publisher gives them.
-        unreadable: why `mirnet prepare` left out what it left out, by the pairs' names.
+        unreadable: why each pair that belongs here too is not among them, by its name.
     """
 
     label: str
@@ -72,10 +72,11 @@ def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Su
 def of_folder(folder: Path, protocol: ProtocolName, note: str | None) -> Subject:
     """Anybody's pairs: a folder with ``input/`` (or ``inputL/``, ``inputR/``) and ``target/``.
 
-    Raises DataError for an incomplete folder.
+    A picture without its partner is named among the unreadable. Raises DataError for a folder
+    that lacks one of these, or holds no pictures.
     """
-    pairs = find_pairs(folder, "pairs", "test")
-    if not pairs:
+    pairs, unreadable = whole_pairs(folder, "test")
+    if not pairs and not unreadable:
         raise DataError(f"{folder}: holds no pairs")
     require_targets(pairs, of=str(folder))
     label = "-".join(folder.expanduser().resolve().parts[-2:]).removeprefix("/")
@@ -92,5 +93,5 @@ def of_folder(folder: Path, protocol: ProtocolName, note: str | None) -> Subject
         pairs=pairs,
         protocol=PROTOCOLS[protocol],
         data=data,
-        unreadable=left_out(folder, "test"),
+        unreadable=unreadable,
     )

@@ -22,6 +22,7 @@ from mirnet.errors import RecipeError
 from mirnet.progress import bar
 from mirnet.training.recipe import Recipe, SourceRecipe
 from mirnet.training.schedule import batches_from
+from mirnet.units import counted
 
 logger = logging.getLogger("mirnet")
 
@@ -158,7 +159,9 @@ def _parted(
     if not source.hold_out:
         return pairs, ()
     if source.hold_out >= count:
-        raise source.fault("hold_out", f"must be below the {count} pairs of {source.path}")
+        raise source.fault(
+            "hold_out", f"must be below the {counted(count, 'pair')} of {source.path}"
+        )
     held = tuple(pairs[number * count // source.hold_out] for number in range(source.hold_out))
     targets = {pair.target.stamp() for pair in held if pair.target is not None}
     trained = tuple(

@@ -11,7 +11,7 @@ from mirnet.data.pair import Pair
 from mirnet.data.sources.dnd import DND
 from mirnet.data.sources.dpdd import DPDD
 from mirnet.data.sources.fivek import FIVEK
-from mirnet.data.sources.folders import CLEAN, PAIRS
+from mirnet.data.sources.folders import CLEAN, PAIRS, scan_whole_pairs
 from mirnet.data.sources.lol import LOL
 from mirnet.data.sources.realsr import REALSR
 from mirnet.data.sources.sidd import SIDD
@@ -39,6 +39,18 @@ def left_out(folder: Path, split: Split) -> dict[str, str]:
     """Why each pair that `prepare` could not read is not among those that it packed."""
     folder = folder.expanduser()
     return read_packed(folder / split).unreadable if is_packed(folder, split) else {}
+
+
+def whole_pairs(folder: Path, split: Split) -> tuple[tuple[Pair, ...], dict[str, str]]:
+    """The whole pairs in a folder of one's own, and why each other one, by its name, is none.
+
+    What is to be scored needs no more; what is to be learnt from is better mended, see
+    `find_pairs`. Raises DataError if the folder, or one that it needs, is not there or empty.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir() or is_packed(folder, split):
+        return find_pairs(folder, "pairs", split), left_out(folder, split)
+    return scan_whole_pairs(folder, split)
 
 
 def find_pairs(

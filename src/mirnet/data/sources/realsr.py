@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from mirnet.choices import Split
-from mirnet.data.matching import first_folder, listed, pictures_in
+from mirnet.data.matching import first_folder, partnerless, pictures_in
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture
 from mirnet.data.sources.folders import match_folders
@@ -56,7 +56,7 @@ def _published(folder: Path, scale: int) -> list[Pair]:
         (low if match["scale"] else high)[match["stem"]] = path
     if alone := sorted(high.keys() ^ low.keys()):
         raise DataError(
-            f"{folder}: {listed(alone)} has no partner (…_HR and …_LR{scale})",
+            f"{folder}: {partnerless(alone)} (…_HR and …_LR{scale})",
             places=tuple(str(folder / stem) for stem in alone),
         )
     return [

@@ -40,8 +40,9 @@ def _scenes(folder: Path) -> tuple[Pair, ...]:
     if index.is_file():
         named = index.read_text("utf-8", errors="replace").split()
         if missing := [name for name in named if SCENE.fullmatch(name) and name not in scenes]:
+            verb = "is" if len(missing) == 1 else "are"
             raise DataError(
-                f"{data}: {listed(missing)} is missing, of the scenes that {LIST} names",
+                f"{data}: {listed(missing)} {verb} missing, of the scenes that {LIST} names",
                 places=tuple(str(data / name) for name in missing),
             )
     return tuple(pair for scene in scenes.values() for pair in _pairs(scene))
