@@ -156,3 +156,13 @@ def test_faults_of_the_plan_are_failures_and_nothing_is_loaded(tmp_path: Path) -
     outcome = run(plan, lambda: pytest.fail("was loaded"), output=tmp_path / "out")
     assert outcome.failures == {Path("x"): "x: is not there"}
     assert not (tmp_path / "out").exists()
+
+
+def test_failures_are_listed_in_the_photos_order(tmp_path: Path) -> None:
+    class Fails(Copies):
+        def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
+            raise OSError(28, "No space left on device")
+
+    steps = Fails(PhotoError("no photo"), "read")
+    outcome = run(made(tmp_path, "a", "bad", "b"), lambda: steps, output=tmp_path / "out")
+    assert [path.name for path in outcome.failures] == ["a", "bad", "b"]

@@ -8,7 +8,10 @@ import pyvips
 
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference import fit
+from mirnet.inference.files import FileSteps
 from mirnet.inference.restorer import Restorer
+from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import random_pixels
 
 
@@ -87,3 +90,15 @@ def display_p3() -> bytes:
     """The profile that libvips brings along."""
     black = pyvips.Image.black(2, 2, bands=3).copy(interpretation="srgb")
     return bytes(black.icc_transform("p3").get("icc-profile-data"))
+
+
+def test_only_a_photo_that_is_small_beside_what_is_left_is_read_ahead(
+    tiny_model: MIRNetV2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "photo.png"
+    write_photo(Photo(pixels=random_pixels((40, 50, 3))), source)
+    monkeypatch.setattr(fit, "resident_memory", lambda _: 1 << 30)
+    for room, is_read in ((40 * 50 * 3 * 32, True), (40 * 50 * 3 * 32 - 32, False)):
+        restorer = Restorer(tiny_model, device="cpu", memory=(1 << 30) + room)
+        ahead = FileSteps(restorer).read_ahead(source, tmp_path / "out.png")
+        assert (ahead is not None) == is_read

@@ -110,3 +110,12 @@ def test_beside_a_gpu_features_rest_on_it_then_in_the_hosts_memory(free: dict[st
 def test_smaller_tiles_take_less(free: dict[str, int]) -> None:
     ways = [way for way in fits(SMALL, 3000, 4000, device=CPU) if way.rests == "scratch"]
     assert [way.memory for way in ways] == sorted((way.memory for way in ways), reverse=True)
+
+
+def test_what_comes_after_the_network_counts_where_it_takes_more(free: dict[str, int]) -> None:
+    free["cpu"] = 8 * GIB
+    size = 9000, 9000
+    plain, after = choose(*size)[0], choose(*size, after=44)[0]
+    assert plain.rests == after.rests == "scratch"
+    assert after.memory - plain.memory > GIB
+    assert choose(1000, 1000, after=44)[0] == choose(1000, 1000)[0]

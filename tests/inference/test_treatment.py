@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mirnet.inference.memory import LiveBytes
 from mirnet.inference.treatment import Treatment, luma, structure
 
 
@@ -84,6 +85,8 @@ def test_tiny_images_have_detail_too(size: tuple[int, int]) -> None:
         ("enlarge", 0),
         ("enlarge", 5),
         ("enlarge", 1.5),
+        ("enlarge", 2.0),
+        ("enlarge", True),
     ],
 )
 def test_what_is_out_of_range_is_refused(option: str, value: Any) -> None:
@@ -101,3 +104,16 @@ def test_without_options_the_output_is_the_result() -> None:
     assert torch.equal(Treatment().after(torch.rand(1, 3, 4, 4), outputs), outputs)
     assert not Treatment().blends
     assert np.all([Treatment(strength=0.5).blends, Treatment(detail=0.1).blends])
+
+
+@pytest.mark.parametrize(
+    "treatment",
+    [Treatment(strength=0.5), Treatment(chroma_only=True), Treatment(detail=0.5, strength=0.5)],
+)
+def test_it_takes_no_more_memory_than_it_says(treatment: Treatment) -> None:
+    inputs, outputs = torch.rand(1, 3, 300, 400), torch.rand(1, 3, 300, 400)
+    with LiveBytes() as live:
+        treatment.after(inputs, outputs)
+    given = inputs.nbytes + outputs.nbytes  # those are counted apart
+    assert live.peak <= 1.05 * (treatment.bytes_per_pixel * 300 * 400 + given)
+    assert live.peak >= 0.5 * treatment.bytes_per_pixel * 300 * 400

@@ -46,7 +46,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="denoising-small",
             task="denoising",
-            sha256="28aeab19f434beb395f1c04a9c33566c899f892ff2b722ea7ab9c20f99ec913e",
+            sha256="8c05e9613a65f47607bd4dd68ebca1a7c697ccef91cb6690fa3d59782d2899cf",
             summary="noise of phones and of little light; the small network, 0.5 M parameters",
         ),
         Weights(

@@ -1,7 +1,7 @@
 """A batch of photos, and what came of it.
 
 While the network has one photo, the next is read and the last is written, each in a thread. The
-network runs in the thread of the caller, which a signal stops at once.
+network runs in the thread of the caller, which a signal stops.
 """
 
 from __future__ import annotations
@@ -150,6 +150,7 @@ class _Line:
             del photo
         except Exception as error:
             logger.debug("%s", job.source, exc_info=True)
+            self._note_last()  # so that failures are listed in the photos' order
             self._outcome.failures[job.source] = _reason(job.source, error)
         else:
             self._note_last()  # so that no more than one waits to be written

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mirnet.choices import OutputDepth
 from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.guards import Expected, doubts_after, doubts_before
-from mirnet.inference.memory import available_memory
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Treatment
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
 PIXEL_TYPES = {"8": np.uint8, "16": np.uint16, "float": np.float32}
 AHEAD = 1 / 32
-"""How much of the free memory a photo may take that is read while another is restored."""
+"""How much of the memory that is left a photo may take that is read while another is restored."""
 
 
 class FileSteps:
@@ -58,10 +56,8 @@ class FileSteps:
         pixels are read.
         """
         header = self._header(source, target)
-        factor = self._treatment.enlarge
-        self._restorer.require_memory(
-            header.height * factor, header.width * factor, where=str(source)
-        )
+        size = header.height, header.width
+        self._restorer.require_memory(*size, self._treatment, where=str(source))
         return self._photo(source)
 
     def read_ahead(self, source: Path, target: Path) -> Photo | None:
@@ -69,7 +65,7 @@ class FileSteps:
         header = self._header(source, target)
         values = header.height * header.width * (header.channels + header.has_alpha)
         size = values * np.dtype(PIXEL_TYPES[header.depth]).itemsize
-        if size > AHEAD * available_memory(torch.device("cpu")):
+        if size > AHEAD * self._restorer.room:
             return None
         return self._photo(source)
 

@@ -81,8 +81,12 @@ def fits(
     batch: int = 1,
     dtype: torch.dtype = torch.float32,
     device: torch.device,
+    after: int = 0,
 ) -> Iterator[Fit]:
-    """The ways there are, the fastest first; a batch goes through tiles one image at a time."""
+    """The ways there are, the fastest first; a batch goes through tiles one image at a time.
+
+    ``after`` is what comes after the network in bytes a pixel, when its features are gone.
+    """
     yield Fit("nowhere", None, estimate_memory(config, height, width, batch=batch, dtype=dtype))
     if not isinstance(config, MIRNetV2Config):
         return
@@ -101,6 +105,7 @@ def fits(
             touched = min(rows + 2 * halo, height) / height * resting
             memory = working + {"device": resting, "host": 0, "scratch": 0}[place]
             host = images + {"device": 0, "host": resting, "scratch": round(touched)}[place]
+            memory = max(memory, after * batch * height * width)
             yield Fit(
                 place,
                 tile,
@@ -119,6 +124,7 @@ def choose_fit(
     dtype: torch.dtype,
     device: torch.device,
     limit: int | None = None,
+    after: int = 0,
     where: str,
 ) -> list[Fit]:
     """The fastest way that fits, and those to fall back to.
@@ -131,16 +137,17 @@ def choose_fit(
         dtype: the arithmetic.
         device: where it computes.
         limit: bytes that this process may take on the device; what is free, unless told.
+        after: bytes a pixel that are needed after the network.
         where: what a message begins with.
 
     Raises:
         InsufficientMemoryError: there is none; the message says what the least would be.
     """
     free, held = available_memory(device), resident_memory(device)
-    room = free if limit is None else min(free, limit - held)
+    room = room_for(device, limit)
     on_host = available_memory(torch.device("cpu"))
     on_disk = shutil.disk_usage(tempfile.gettempdir()).free
-    ways = list(fits(config, height, width, batch=batch, dtype=dtype, device=device))
+    ways = list(fits(config, height, width, batch=batch, dtype=dtype, device=device, after=after))
     fitting = [
         way for way in ways if way.memory <= room and way.host <= on_host and way.scratch <= on_disk
     ]
@@ -159,6 +166,12 @@ def choose_fit(
         f"{where}: {width}×{height} needs at least {in_bytes(needed)} of memory{scratch}; {there}; "
         "give it more, or take a smaller network or picture"
     )
+
+
+def room_for(device: torch.device, limit: int | None) -> int:
+    """Bytes that this process may still take on a device."""
+    free = available_memory(device)
+    return free if limit is None else min(free, limit - resident_memory(device))
 
 
 @lru_cache

@@ -212,9 +212,17 @@ class Restorer:
         source, target = Path(source), Path(target)
         return steps.write(steps.restore(steps.read(source, target), source), target)
 
-    def require_memory(self, height: int, width: int, *, where: str) -> None:
+    def require_memory(self, height: int, width: int, treatment: Treatment, *, where: str) -> None:
         """Raise InsufficientMemoryError, which begins with ``where``, if such a photo won't fit."""
-        self._runner.fits(height, width, where=where)
+        factor = treatment.enlarge
+        self._runner.fits(
+            height * factor, width * factor, where=where, after=treatment.bytes_per_pixel
+        )
+
+    @property
+    def room(self) -> int:
+        """Bytes of the host's memory that may still be taken."""
+        return self._runner.room
 
     def _restore_pixels(
         self,
@@ -258,7 +266,13 @@ class Restorer:
         _check_range(*map(float, images.aminmax()))
         images = treatment.before(images)
         for_8_bits = for_8_bits and self._may_lower
-        outputs = self._runner(images, where=where, for_8_bits=for_8_bits, progress=progress)
+        outputs = self._runner(
+            images,
+            where=where,
+            for_8_bits=for_8_bits,
+            after=treatment.bytes_per_pixel,
+            progress=progress,
+        )
         outputs = outputs.clamp_(0, 1)
         if treatment.blends:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mirnet.choices import Runtime
 from mirnet.errors import NonFiniteError
 from mirnet.inference.backends.choosing import Runtimes, Wanted
-from mirnet.inference.fit import Fit, choose_fit
+from mirnet.inference.fit import Fit, choose_fit, room_for
 from mirnet.inference.memory import estimate_memory
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.streaming.canvas import Memory, Rest, Scratch
@@ -61,6 +61,7 @@ class Runner:
         batch: int = 1,
         where: str,
         dtype: torch.dtype | None = None,
+        after: int = 0,
     ) -> list[Fit]:
         """How such images can go through memory, the best way first.
 
@@ -74,8 +75,15 @@ class Runner:
             dtype=dtype or self.dtype,
             device=self.device,
             limit=self.limit,
+            after=after,
             where=where,
         )
+
+    @property
+    def room(self) -> int:
+        """Bytes of the host's memory that may still be taken."""
+        host = torch.device("cpu")
+        return room_for(host, self.limit if self.device == host else None)
 
     def __call__(
         self,
@@ -83,6 +91,7 @@ class Runner:
         *,
         where: str,
         for_8_bits: bool = False,
+        after: int = 0,
         progress: Progress = ignore_progress,
     ) -> Tensor:
         """Run ``(N, C, H, W)`` of any size, clipped to [0, 1]; the output is float32, not clipped.
@@ -91,6 +100,7 @@ class Runner:
             images: any floats.
             where: what messages begin with.
             for_8_bits: whether bfloat16 will do where a runtime is faster with it.
+            after: bytes a pixel that the caller needs for what comes after.
             progress: told how many tiles are done, of how many.
 
         Raises:
@@ -98,14 +108,14 @@ class Runner:
             NonFiniteError: the output is not finite even in float32.
         """
         wanted = Wanted(self.dtype, for_8_bits)
-        outputs = self._within_memory(images, wanted, where, progress)
+        outputs = self._within_memory(images, wanted, where, progress, after)
         if bool(torch.isfinite(outputs).all()):
             return outputs
         if self._runtimes.pick(_pixels(images), wanted)[1] != torch.float32:
             logger.warning("%s: the output is not finite; redone in float32", where)
             del outputs
             again = f"{where}: the second try in float32"
-            outputs = self._within_memory(images, Wanted(torch.float32), again, progress)
+            outputs = self._within_memory(images, Wanted(torch.float32), again, progress, after)
         if not bool(torch.isfinite(outputs).all()):
             raise NonFiniteError(
                 "the network's output is not finite even in float32; check the input for NaN and "
@@ -114,11 +124,11 @@ class Runner:
         return outputs
 
     def _within_memory(
-        self, images: Tensor, wanted: Wanted, where: str, progress: Progress
+        self, images: Tensor, wanted: Wanted, where: str, progress: Progress, after: int
     ) -> Tensor:
         """The best way that goes; one that ran out of memory after all gives way to the next."""
         batch, _, height, width = images.shape
-        ways = self.fits(height, width, batch=batch, where=where, dtype=wanted.dtype)
+        ways = self.fits(height, width, batch=batch, where=where, dtype=wanted.dtype, after=after)
         for way, next_way in zip(ways, [*ways[1:], None], strict=True):
             self._announce(way, height, width, where)
             try:

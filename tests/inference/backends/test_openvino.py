@@ -60,3 +60,31 @@ def test_an_image_that_is_given_is_not_changed() -> None:
 def test_an_arithmetic_that_is_not_there_is_refused() -> None:
     with pytest.raises(DeviceError, match="no float16 on this processor; choose float32"):
         OpenVINO(network())(torch.rand(1, 3, 8, 8), torch.float16)
+
+
+def test_a_signal_ends_a_run() -> None:
+    """A run in OpenVINO takes a minute for a large photo, and Python sees no signal meanwhile."""
+    said = []
+
+    class Running:
+        def start_async(self, inputs: Any, share_inputs: bool) -> None:
+            said.append("start")
+
+        def wait_for(self, milliseconds: int) -> bool:
+            raise KeyboardInterrupt
+
+        def cancel(self) -> None:
+            said.append("cancel")
+
+        def wait(self) -> None:
+            raise RuntimeError("Infer Request was canceled")
+
+    with pytest.raises(KeyboardInterrupt):
+        openvino._answer(Running(), torch.rand(1, 3, 4, 4))
+    assert said == ["start", "cancel"]
+
+
+def test_an_image_with_a_gradient_is_taken() -> None:
+    images = torch.rand(1, 3, 12, 16, requires_grad=True)
+    outputs = OpenVINO(network())(images, torch.float32)
+    assert not torch.isnan(outputs).any()

@@ -72,8 +72,11 @@ class Trial:
 
 def trial_of(network: MIRNetV2) -> Trial:
     """What a trial gave, now or earlier. Raises MissingDependencyError without OpenVINO."""
+    folder = cache_folder()
+    if folder is None:
+        return _try(network)
     key = _key(network)
-    place = cache_folder() / "runtimes.json"
+    place = folder / "runtimes.json"
     known = _known(place)
     try:
         return Trial(**known[key])
@@ -83,12 +86,18 @@ def trial_of(network: MIRNetV2) -> Trial:
     return trial
 
 
-def cache_folder() -> Path:
-    """Where mirnet keeps what it can find out again; ``MIRNET_CACHE`` names another folder."""
+def cache_folder() -> Path | None:
+    """Where mirnet keeps what it can find out again; ``MIRNET_CACHE`` names another folder.
+
+    None for a user without a home, as containers have them.
+    """
     if named := os.environ.get("MIRNET_CACHE"):
-        return Path(named).expanduser()
+        return Path(named)
     around = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(around) if around else Path.home() / ".cache") / "mirnet"
+    try:
+        return (Path(around) if around else Path.home() / ".cache") / "mirnet"
+    except RuntimeError:
+        return None
 
 
 def _try(network: MIRNetV2) -> Trial:
