@@ -10,7 +10,7 @@ import pytest
 
 from mirnet.errors import PhotoError
 from mirnet.imaging.photo import Photo
-from mirnet.inference.batch import run
+from mirnet.inference.batch import Outcome, run
 from mirnet.inference.planning import Job, Plan
 
 
@@ -89,9 +89,10 @@ def test_whatever_a_photo_raises_the_next_one_is_begun(
 
 
 def test_an_interrupt_ends_it_when_the_last_photo_is_written(tmp_path: Path) -> None:
-    plan, output = made(tmp_path, "a", "bad", "b"), tmp_path / "out"
+    plan, output, outcome = made(tmp_path, "a", "bad", "b"), tmp_path / "out", Outcome()
     with pytest.raises(KeyboardInterrupt):
-        run(plan, lambda: Copies(KeyboardInterrupt()), output=output)
+        run(plan, lambda: Copies(KeyboardInterrupt()), output=output, outcome=outcome)
+    assert outcome.restored == 1
     assert [path.name for path in output.iterdir() if path.name[0] != "."] == ["a"]
     assert run(plan, Copies, output=output).skipped == 1
 

@@ -63,3 +63,16 @@ def test_any_size_is_looked_at(shape: tuple[int, ...]) -> None:
     photo = random_pixels(shape)
     doubts_before(photo, ALL)
     assert doubts_after(photo, photo.repeat(2, 0).repeat(2, 1), Expected(saturated=0.5)) == ()
+
+
+def test_what_is_clipped_counts_neither_as_noise_nor_as_quiet() -> None:
+    photo = scene(0.2, 10)
+    photo[:90] = 0
+    assert doubts_before(photo, ALL) == ()
+
+
+def test_colours_of_one_luma_are_no_blank_picture() -> None:
+    photo = np.zeros((40, 40, 3), np.uint8)
+    photo[:, :20] = (150, 0, 0)
+    photo[:, 20:] = (0, 76, 0)
+    assert doubts_before(photo, Expected()) == ()

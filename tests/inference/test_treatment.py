@@ -114,6 +114,6 @@ def test_it_takes_no_more_memory_than_it_says(treatment: Treatment) -> None:
     inputs, outputs = torch.rand(1, 3, 300, 400), torch.rand(1, 3, 300, 400)
     with LiveBytes() as live:
         treatment.after(inputs, outputs)
-    given = inputs.nbytes + outputs.nbytes  # those are counted apart
-    assert live.peak <= 1.05 * (treatment.bytes_per_pixel * 300 * 400 + given)
-    assert live.peak >= 0.5 * treatment.bytes_per_pixel * 300 * 400
+    # The rest is the copy of the input that is clipped, and what the convolutions take.
+    assert live.peak <= treatment.bytes_per_pixel * 300 * 400
+    assert live.peak >= 0.4 * treatment.bytes_per_pixel * 300 * 400

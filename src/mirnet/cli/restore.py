@@ -88,7 +88,7 @@ def restore(
         What computes on a CPU a photo that goes in one piece; auto tries once whether OpenVINO,
         if it is installed, gives the same and faster.
     """
-    from mirnet.inference.batch import run
+    from mirnet.inference.batch import Outcome, run
     from mirnet.inference.planning import plan
     from mirnet.inference.treatment import ENLARGEMENTS, Treatment
     from mirnet.tasks.weights import weights_for
@@ -125,8 +125,21 @@ def restore(
         )
 
     planned = plan(paths, output, suffix=None if format == "keep" else f".{format}")
-    with _Bar() as bar:
-        outcome = run(planned, load, output=output, overwrite=overwrite, progress=bar.show)
+    outcome = Outcome()
+    try:
+        with _Bar() as bar:
+            run(
+                planned,
+                load,
+                output=output,
+                overwrite=overwrite,
+                progress=bar.show,
+                outcome=outcome,
+            )
+    except BaseException as error:
+        if not isinstance(error, Exception):  # a signal: what was done so far is not told again
+            print(_summary(outcome, planned), file=sys.stderr)
+        raise
     print(_summary(outcome, planned), file=sys.stderr)
     return 1 if outcome.failures else 0
 

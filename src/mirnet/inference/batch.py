@@ -73,6 +73,7 @@ def run(
     overwrite: bool = False,
     progress: Callable[[int, int, Path], None] = lambda done, total, source: None,
     cancelled: Callable[[], bool] = lambda: False,
+    outcome: Outcome | None = None,
 ) -> Outcome:
     """Restore the photos in their order; whatever one raises is noted, and the next one begun.
 
@@ -83,11 +84,13 @@ def run(
         overwrite: whether to restore again what is there already.
         progress: called before each photo and at the end, with how many are done, of how many.
         cancelled: asked before each photo; if it says so, the batch ends.
+        outcome: what is filled, for who wants to know after an interrupt.
 
     Raises:
         PhotoError: the output folder can't be written; nothing was begun.
     """
-    outcome = Outcome(failures=dict(plan.faults))
+    outcome = Outcome() if outcome is None else outcome
+    outcome.failures |= plan.faults
     todo = []
     ledger = Ledger(output)
     for job in plan.jobs:
@@ -144,17 +147,21 @@ class _Line:
         try:
             content, photo = ahead.result() if ahead else (_begin(job), None)
             photo = photo or self._steps.read(job.source, job.target)
-            if number + 1 < len(self._jobs):
-                self._next = self._threads.submit(self._read_ahead, self._jobs[number + 1])
+            self._look_ahead(number + 1)
             restored = self._steps.restore(photo, job.source)
             del photo
         except Exception as error:
             logger.debug("%s", job.source, exc_info=True)
+            self._look_ahead(number + 1)
             self._note_last()  # so that failures are listed in the photos' order
             self._outcome.failures[job.source] = _reason(job.source, error)
         else:
             self._note_last()  # so that no more than one waits to be written
             self._last = job, self._threads.submit(self._write, job, content, restored)
+
+    def _look_ahead(self, number: int) -> None:
+        if self._next is None and number < len(self._jobs):
+            self._next = self._threads.submit(self._read_ahead, self._jobs[number])
 
     def _read_ahead(self, job: Job) -> _Read:
         return _begin(job), self._steps.read_ahead(job.source, job.target)

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirnet.imaging.quantize import to_float
-from mirnet.inference.treatment import LUMA
+from mirnet.inference.treatment import LUMA, NORMAL
 
 Pixels = NDArray[Any]
 BLANK = 1 / 255
-"""Deviation of the luma below which nothing is on a picture."""
+"""Deviation of each channel below which nothing is on a picture."""
 LOOKED_AT = 1024
 """Rows and columns in the middle that the noise is measured on."""
-WHITE = 254 / 255
-NORMAL = 0.6745
-"""The median of a normal distribution's absolute values, in deviations."""
+DARK, WHITE = 1 / 255, 254 / 255
+FEWEST = 64
+"""Pixels that the noise is measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class Expected:
 
 def doubts_before(pixels: Pixels, expected: Expected) -> tuple[str, ...]:
     """What speaks against restoring a photo ``(H, W, C)``, a sentence each."""
-    luma = _luma(_thinned(pixels))
-    mean = float(luma.mean())
-    if float(luma.std()) < BLANK:
+    seen = _thinned(pixels)
+    mean = float(_luma(seen).mean())
+    if float(seen.std((0, 1)).max()) < BLANK:
         return ("is blank: there is nothing to restore",)
     doubts = []
     if expected.brightest is not None and mean > expected.brightest:
@@ -55,11 +55,11 @@ def doubts_before(pixels: Pixels, expected: Expected) -> tuple[str, ...]:
     noise = _noise(pixels) * 255
     if expected.quietest is not None and noise < expected.quietest:
         doubts.append(
-            f"has next to no noise ({noise:.1f}/255): --strength or --detail keep more of it"
+            f"has next to no noise ({noise:.1f}/255): a lower --strength keeps more of it"
         )
     if expected.noisiest is not None and noise > expected.noisiest:
         doubts.append(
-            f"is noisy ({noise:.0f}/255), which the result will be more: restore it with --task "
+            f"is noisy ({noise:.0f}/255), and the result will be more so: restore it with --task "
             "denoising first"
         )
     return tuple(doubts)
@@ -103,7 +103,9 @@ def _noise(pixels: Pixels) -> float:
     top, left = (max(0, (size - LOOKED_AT) // 2) for size in pixels.shape[:2])
     middle = pixels[top : top + LOOKED_AT, left : left + LOOKED_AT]
     luma = _luma(to_float(np.ascontiguousarray(middle)))
-    if min(luma.shape) < 2:
-        return float("nan")  # too small to tell; no bound is passed
     steps = (luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]) / 2
+    # What is clipped to black or white shows no noise.
+    steps = steps[(luma[:-1, :-1] > DARK) & (luma[:-1, :-1] < WHITE)]
+    if steps.size < FEWEST:
+        return float("nan")  # too few to tell; no bound is passed
     return float(np.median(np.abs(steps))) / NORMAL

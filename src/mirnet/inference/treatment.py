@@ -38,7 +38,8 @@ class Treatment:
 
     Attributes:
         strength: 0 is the input, 1 the output; between, a mixture. From 0 to 1.
-        chroma_only: keep the input's luma: noise of colour goes, grain and detail stay.
+        chroma_only: keep the input's luma, where that can be had in these colours: noise of colour
+            goes, grain and detail stay.
         detail: how much of the fine structure that went with the noise comes back, from 0 to 1.
         enlarge: by how much the image is enlarged first, by cubic interpolation, as the inputs that
             networks for super-resolution are trained on; 1 to 4. Alpha goes with it.
@@ -65,10 +66,10 @@ class Treatment:
 
     @property
     def bytes_per_pixel(self) -> int:
-        """The memory that ``after`` takes at its peak, beside its input and output."""
+        """The memory that the blend takes at its peak, beside the image and the output."""
         if self.detail:
-            return 44
-        return 20 if self.chroma_only else 12 * (self.strength < 1)
+            return 76
+        return 28 if self.chroma_only else 24 * (self.strength < 1)
 
     @property
     def blends(self) -> bool:

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,6 +31,8 @@ def test_a_trial_measures_and_is_kept(
     assert len(json.loads(cache.read_text("utf-8"))) == 1
     monkeypatch.setattr(trial, "_try", lambda _: pytest.fail("was tried again"))
     assert trial_of(tiny_model) == first
+    monkeypatch.setattr(trial, "_try", lambda _: Trial(9.0, 0.0))
+    assert trial_of(tiny_model, anew=True) == Trial(9.0, 0.0) == trial_of(tiny_model)
 
 
 def test_other_weights_are_tried_for_themselves(tiny_model: MIRNetV2, cache: Path) -> None:
@@ -44,6 +47,17 @@ def test_a_damaged_cache_is_made_anew(tiny_model: MIRNetV2, cache: Path, content
     cache.write_text(content)
     trial_of(tiny_model)
     assert any(json.loads(cache.read_text("utf-8")).values())
+
+
+@pytest.mark.parametrize("entry", [[1], None, "x", {}, {"speed": "2", "error": 0}, {"sped": 1}])
+def test_an_entry_of_something_else_is_made_anew(
+    tiny_model: MIRNetV2, cache: Path, entry: Any
+) -> None:
+    trial_of(tiny_model)
+    (key,) = json.loads(cache.read_text("utf-8"))
+    cache.write_text(json.dumps({key: entry}))
+    assert trial_of(tiny_model).speed > 0
+    assert json.loads(cache.read_text("utf-8"))[key]["speed"] > 0
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(
@@ -72,6 +86,8 @@ def test_a_runtime_that_fails_is_not_taken(
     assert not found.is_good
     assert not found.is_good_for_8_bits
     assert str(found) == "can't run this network; PyTorch does"
+    monkeypatch.undo()
+    assert trial_of(tiny_model).speed > 0  # it may have been for want of memory
 
 
 def test_a_runtime_that_gives_something_else_is_not_taken(

@@ -36,11 +36,12 @@ class OpenVINO:
     def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Run a batch, as ``Backend`` says. Raises DeviceError for arithmetic that it lacks."""
         require(dtype)
+        images = images.detach().contiguous()
         # One at a time: it uses all threads anyway, and two would take twice the memory.
         with self._lock:
             graph = self._graph(tuple(images.shape), dtype)
             try:
-                outputs = _answer(graph.create_infer_request(), images.detach().contiguous())
+                outputs = _answer(graph.create_infer_request(), images)
             finally:
                 graph.release_memory()
         # In float32 here: bfloat16 has fewer levels than a photo.
