@@ -55,6 +55,12 @@ CATALOG: dict[str, Weights] = {
             sha256="46f44fa3dd122a06c6a4e83d62adba9d7dae79b3dc0479fcb5accfaf22b4c3fe",
             summary="sharpens what was enlarged 2 to 4 times; the small network",
         ),
+        Weights(
+            name="low-light-small",
+            task="low-light",
+            sha256="d86f1cd4be349442689dd03608f261112202654d16c51166071b4d166db666f8",
+            summary="brightens photos taken with too little light; the small network",
+        ),
     )
 }
 

@@ -11,5 +11,6 @@ LOW_LIGHT = Task(
     summary="brighten what was taken with too little light",
     config=MIRNetV2Config(),
     benchmarks=("lol",),
+    weights="low-light-small",
     expected=Expected(noisiest=6.0, brightest=0.25, saturated=0.2),
 )
