@@ -145,8 +145,10 @@ def test_progress_and_notes_are_told(tmp_path: Path) -> None:
 
 def test_a_batch_that_is_cancelled_goes_on_later(tmp_path: Path) -> None:
     plan, output = made(tmp_path, "a", "b", "c"), tmp_path / "out"
-    outcome = run(plan, Copies, output=output, cancelled=(output / "a").exists)
+    answers = iter([False, True])
+    outcome = run(plan, Copies, output=output, cancelled=lambda: next(answers))
     assert (outcome.restored, outcome.is_cancelled) == (1, True)
+    assert (output / "a").exists()
     outcome = run(plan, Copies, output=output)
     assert (outcome.restored, outcome.skipped, outcome.is_cancelled) == (2, 1, False)
 
