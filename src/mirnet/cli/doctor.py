@@ -91,7 +91,7 @@ def _report_weights() -> bool:
 
 
 def _report_runtimes() -> None:
-    """What computes large photos on this CPU, with each of the weights; tried if it never was."""
+    """What computes large photos on this CPU, with each of the weights; tried anew."""
     from mirnet.checkpoints.catalog import CATALOG, verified
     from mirnet.checkpoints.load import load_model
     from mirnet.inference.backends.choosing import report

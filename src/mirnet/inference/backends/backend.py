@@ -24,7 +24,8 @@ class Backend(Protocol):
 
         Args:
             images: float32 in [0, 1], on the runtime's device.
-            dtype: the arithmetic; global reductions and the output stay in float32.
+            dtype: the arithmetic. In PyTorch global reductions and the output stay in float32; what
+                OpenVINO does in bfloat16 is judged by its trial.
 
         Returns:
             float32, not clipped, on the same device.
