@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -48,6 +50,28 @@ def test_graphs_of_few_shapes_are_kept() -> None:
     for size in range(1, openvino.KEPT + 3):
         backend(torch.rand(1, 3, 4 * size, 8), torch.float32)
     assert len(backend._graphs) == openvino.KEPT
+
+
+def test_a_signal_after_graphs_have_gone_is_an_interrupt_still() -> None:
+    script = """
+import gc, os, signal, torch
+from mirnet.inference.backends import openvino
+from tests.inference.backends.test_openvino import network
+backend = openvino.OpenVINO(network())
+for size in range(1, openvino.KEPT + 3):
+    backend(torch.rand(1, 3, 4 * size, 8), torch.float32)
+openvino.arithmetics(), openvino.processor()
+del backend
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-X", "faulthandler", "-c", script], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 def test_an_image_that_is_given_is_not_changed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ class OpenVINO:
 
         key = (shape, dtype, torch.get_num_threads())
         if key not in self._graphs:
-            self._graphs[key] = _openvino().compile_model(
+            self._graphs[key] = _core().compile_model(
                 graph_of(self._network, shape),  # type: ignore[arg-type]
                 "CPU",
                 {
@@ -101,7 +102,7 @@ def is_installed() -> bool:
 
 def arithmetics() -> tuple[torch.dtype, ...]:
     """What this processor computes in without emulation."""
-    able = _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return tuple(dtype for dtype in HINTS if dtype == torch.float32 or "BF16" in able)
 
 
@@ -116,9 +117,19 @@ def require(dtype: torch.dtype) -> None:
 
 def processor() -> str:
     """Its name, and what it is able to."""
-    core = _openvino().Core()
+    core = _core()
     able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(able)}"
+
+
+@cache
+def _core() -> Any:
+    """The one of this process.
+
+    Each gives its thread a stack for signal handlers and takes it away at its end: of several,
+    the last to go puts back one that is gone, and the next Ctrl-C is a segmentation fault.
+    """
+    return _openvino().Core()
 
 
 def _openvino() -> Any:
