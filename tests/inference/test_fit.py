@@ -44,6 +44,14 @@ def test_what_fits_goes_in_one_piece(free: dict[str, int]) -> None:
     assert all(other.tile for other in others)
 
 
+def test_a_runtime_of_lower_precision_fits_where_float32_would_not(free: dict[str, int]) -> None:
+    free["cpu"] = 6 * GIB
+    assert choose(3000, 4000)[0].tile is not None
+    in_one, *tiles = choose(3000, 4000, whole=torch.bfloat16)
+    assert in_one.tile is None
+    assert tiles == choose(3000, 4000)
+
+
 def test_features_rest_in_memory_if_they_can_and_else_in_a_file(free: dict[str, int]) -> None:
     assert choose(4000, 3000)[0].tile is None
     free["cpu"] = 9 * GIB

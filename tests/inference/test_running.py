@@ -10,6 +10,7 @@ from mirnet.inference import fit
 from mirnet.inference.backends import choosing
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.trial import Trial
+from mirnet.inference.memory import estimate_memory
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.running import Runner
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -106,3 +107,24 @@ def test_a_large_picture_goes_through_the_runtime_that_is_faster(
     Restorer(tiny_model, device="cpu", precision="float32")(eight)
     shape = (1, 3, 516, 1024)
     assert seen == [(shape, torch.bfloat16), (shape, torch.float32), (shape, torch.float32)]
+
+
+def test_a_picture_that_fits_in_bfloat16_goes_in_one_piece(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("openvino")
+    caplog.set_level(logging.INFO, "mirnet")
+
+    class AsFloat32(OpenVINO):
+        def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+            return super().__call__(images, torch.float32)
+
+    monkeypatch.setattr(choosing, "OpenVINO", AsFloat32)
+    monkeypatch.setattr(choosing, "trial_of", lambda _: Trial(2.0, 1e-6, 9.0, 65.0))
+    need = estimate_memory(tiny_model.config, 512, 1024, dtype=torch.bfloat16)
+    monkeypatch.setattr(fit, "available_memory", lambda _: round(1.2 * need))
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
+    Restorer(tiny_model, device="cpu")(pixels)
+    assert "in tiles" not in caplog.text
+    Restorer(tiny_model, device="cpu")(pixels.astype(np.uint16))
+    assert "in tiles" in caplog.text

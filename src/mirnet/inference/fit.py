@@ -80,14 +80,17 @@ def fits(
     *,
     batch: int = 1,
     dtype: torch.dtype = torch.float32,
+    whole: torch.dtype | None = None,
     device: torch.device,
     after: int = 0,
 ) -> Iterator[Fit]:
     """The ways there are, the fastest first; a batch goes through tiles one image at a time.
 
-    ``after`` is what comes after the network in bytes a pixel, when its features are gone.
+    In one piece the arithmetic is that of ``whole``, if it is another; ``after`` is what comes
+    after the network in bytes a pixel, when its features are gone.
     """
-    yield Fit("nowhere", None, estimate_memory(config, height, width, batch=batch, dtype=dtype))
+    in_one = estimate_memory(config, height, width, batch=batch, dtype=whole or dtype)
+    yield Fit("nowhere", None, in_one)
     if not isinstance(config, MIRNetV2Config):
         return
     on_cpu = device.type == "cpu"
@@ -122,6 +125,7 @@ def choose_fit(
     *,
     batch: int = 1,
     dtype: torch.dtype,
+    whole: torch.dtype | None = None,
     device: torch.device,
     limit: int | None = None,
     after: int = 0,
@@ -135,6 +139,7 @@ def choose_fit(
         width: of the picture.
         batch: how many such pictures go at once.
         dtype: the arithmetic.
+        whole: the arithmetic in one piece, if it is another.
         device: where it computes.
         limit: bytes that this process may take on the device; what is free, unless told.
         after: bytes a pixel that are needed after the network.
@@ -147,7 +152,11 @@ def choose_fit(
     room = room_for(device, limit)
     on_host = available_memory(torch.device("cpu"))
     on_disk = shutil.disk_usage(tempfile.gettempdir()).free
-    ways = list(fits(config, height, width, batch=batch, dtype=dtype, device=device, after=after))
+    ways = list(
+        fits(
+            config, height, width, batch=batch, dtype=dtype, whole=whole, device=device, after=after
+        )
+    )
     fitting = [
         way for way in ways if way.memory <= room and way.host <= on_host and way.scratch <= on_disk
     ]

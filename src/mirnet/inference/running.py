@@ -61,10 +61,12 @@ class Runner:
         batch: int = 1,
         where: str,
         dtype: torch.dtype | None = None,
+        whole: torch.dtype | None = None,
         after: int = 0,
     ) -> list[Fit]:
         """How such images can go through memory, the best way first.
 
+        The arithmetic is the runner's unless told, and in one piece that of ``whole``.
         Raises InsufficientMemoryError, which begins with ``where``, if there is none.
         """
         return choose_fit(
@@ -73,6 +75,7 @@ class Runner:
             width,
             batch=batch,
             dtype=dtype or self.dtype,
+            whole=whole,
             device=self.device,
             limit=self.limit,
             after=after,
@@ -128,9 +131,12 @@ class Runner:
     ) -> Tensor:
         """The best way that goes; one that ran out of memory after all gives way to the next."""
         batch, _, height, width = images.shape
-        ways = self.fits(height, width, batch=batch, where=where, dtype=wanted.dtype, after=after)
+        _, whole = self._runtimes.pick(_pixels(images), wanted)
+        ways = self.fits(
+            height, width, batch=batch, where=where, dtype=wanted.dtype, whole=whole, after=after
+        )
         for way, next_way in zip(ways, [*ways[1:], None], strict=True):
-            self._announce(way, height, width, where)
+            self._announce(way, height, width, whole, where)
             try:
                 return self._run(images, wanted, way, progress)
             except (MemoryError, RuntimeError) as error:
@@ -162,14 +168,13 @@ class Runner:
                 )
         return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
 
-    def _announce(self, way: Fit, height: int, width: int, where: str) -> None:
+    def _announce(self, way: Fit, height: int, width: int, whole: torch.dtype, where: str) -> None:
         """Say what is done, and how long it takes, of a picture in tiles."""
         if way.tile is None:
             return
-        whole = estimate_memory(self.network.config, height, width, dtype=self.dtype)
+        need = in_bytes(estimate_memory(self.network.config, height, width, dtype=whole))
         rate = self._seconds_per_pixel(way) if height * width > 8 * SAMPLE[0] * SAMPLE[1] else 0
         about = f"; about {in_time(rate * height * width)}" if rate else ""
-        need = in_bytes(whole)
         logger.info("%s: %d×%d goes %s (whole: %s)%s", where, width, height, way, need, about)
 
     def _seconds_per_pixel(self, way: Fit) -> float:

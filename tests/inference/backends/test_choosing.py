@@ -37,7 +37,7 @@ def taken(tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch) -> Taken:
     return taken
 
 
-GOOD, SLOW, LOW = Trial(1.5, 1e-6), Trial(0.9, 1e-6), Trial(1.5, 1e-6, 6.0, 65.0)
+GOOD, SLOW, LOW = Trial(1.5, 1e-6), Trial(0.7, 1e-6), Trial(1.5, 1e-6, 6.0, 65.0)
 
 
 def test_auto_takes_what_a_trial_showed(taken: Taken) -> None:

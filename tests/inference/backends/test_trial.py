@@ -123,12 +123,14 @@ def test_bfloat16_is_tried_where_it_is_there(
     ("found", "is_good", "is_good_for_8_bits"),
     [
         (Trial(1.5, 1e-6), True, False),
-        (Trial(0.9, 1e-6), False, False),
+        (Trial(0.9, 1e-6), True, False),
+        (Trial(0.7, 1e-6), False, False),
         (Trial(1.5, 1e-4), False, False),
         (Trial(1.5, 1e-6, 5.0, 61.0), True, True),
         (Trial(1.5, 1e-6, 5.0, 59.0), True, False),
         (Trial(1.5, 1e-6, 1.4, 61.0), True, False),
-        (Trial(0.9, 1e-6, 5.0, 61.0), False, True),
+        (Trial(0.7, 1e-6, 5.0, 61.0), False, True),
+        (Trial(0.3, 1e-6, 0.7, 61.0), False, False),
         (Trial(1.5, 1e-4, 5.0, 61.0), False, False),
     ],
 )

@@ -122,14 +122,18 @@ def processor() -> str:
     return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(able)}"
 
 
-@cache
 def _core() -> Any:
+    return _only_core(_openvino())
+
+
+@cache
+def _only_core(package: Any) -> Any:
     """The one of this process.
 
     Each gives its thread a stack for signal handlers and takes it away at its end: of several,
     the last to go puts back one that is gone, and the next Ctrl-C is a segmentation fault.
     """
-    return _openvino().Core()
+    return package.Core()
 
 
 def _openvino() -> Any:
