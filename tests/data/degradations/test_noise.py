@@ -268,6 +268,25 @@ def test_camera_jpeg_leaves_coarse_and_weak_grain_and_some_pictures_alone() -> N
     assert coarse > len(deviations) / 2
 
 
+def test_camera_jpeg_can_make_colour_weaker_and_coarser_than_brightness() -> None:
+    clean = flat(0.5, height=96, width=96)
+
+    def colour_and_grey(**options: Any) -> tuple[Picture, Picture]:
+        rng = np.random.default_rng(1)
+        grain = camera_jpeg(clean, rng, untouched=0, jpeg=0, sigma=(0.03, 0.03), **options) - clean
+        return grain[..., :1] - grain[..., 1:2], grain.mean(2, keepdims=True)
+
+    plain, _ = colour_and_grey(enlarge=(1, 1))
+    coarse, _ = colour_and_grey(enlarge=(1, 1), colour_enlarge=(2, 2))
+    closeness = [neighbour_correlation(each, axis=1) for each in (plain, coarse)]
+    assert closeness[1] > closeness[0] + 0.2
+    none, grey = colour_and_grey(colour=(0, 0))
+    assert np.abs(none).max() < 1.01 / 255  # what rounding leaves
+    assert grey.std() == pytest.approx(0.03, rel=0.05)
+    with pytest.raises(DataError, match="colour is"):
+        camera_jpeg(clean, np.random.default_rng(0), colour=(-1, 1))
+
+
 def test_camera_jpeg_can_be_told_what_to_leave_out() -> None:
     clean = colourful()
     rounded = np.rint(clean * 255) / 255
