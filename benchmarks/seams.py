@@ -90,8 +90,13 @@ def in_tiles(restorer: Restorer, photo: Picture, tile: int, overlap: int) -> Pic
 
 def at_seams(difference: Picture, tile: int) -> float:
     """The mean step of the difference across a seam; the photo's own edges are in both."""
-    across = [np.abs(difference[:, x] - difference[:, x - 1]) for x in range(tile, difference.shape[1], tile)]
-    down = [np.abs(difference[y] - difference[y - 1]) for y in range(tile, difference.shape[0], tile)]
+    across = [
+        np.abs(difference[:, x] - difference[:, x - 1])
+        for x in range(tile, difference.shape[1], tile)
+    ]
+    down = [
+        np.abs(difference[y] - difference[y - 1]) for y in range(tile, difference.shape[0], tile)
+    ]
     return float(np.mean([*(each.mean() for each in across), *(each.mean() for each in down)]))
 
 

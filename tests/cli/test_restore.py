@@ -83,6 +83,22 @@ def test_a_second_run_does_nothing_again(
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*.png")} == before
 
 
+def test_other_weights_or_options_are_not_done_by_what_is_there(
+    make_photo: MakePhoto,
+    tiny_weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source, output = make_photo(), tmp_path / "out"
+    assert restore(source, "-o", output, "--weights", tiny_weights) == 0
+    half = ("--weights", tiny_weights, "--strength", "0.5")
+    for changed in (half, ()):
+        assert restore(source, "-o", output, *changed) == 1
+        assert "was made with other weights or options" in capsys.readouterr().err
+    assert restore(source, "-o", output, *half, "--overwrite") == 0
+    assert restore(source, "-o", output, *half) == 0
+
+
 def test_nothing_is_loaded_when_all_is_done(
     make_photo: MakePhoto, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

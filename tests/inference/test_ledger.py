@@ -90,20 +90,36 @@ def test_another_photo_in_the_same_place_is_told_and_replaced_if_asked(
     assert run(planned, Copies, output=output).skipped == 1
 
 
+def test_what_was_made_in_another_way_is_told_and_made_anew_if_asked(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A photo that was denoised into a folder is not yet brightened."""
+    monday, _ = two_of_a_name
+    output = tmp_path / "restored"
+    planned = plan([str(monday)], output, suffix=None)
+    denoised, brighter = {"weights": "a1", "strength": 1}, {"weights": "b2", "strength": 1}
+    run(planned, Copies, output=output, way=lambda: denoised)
+    assert run(planned, Copies, output=output, way=lambda: denoised).skipped == 1
+    outcome = run(planned, Copies, output=output, way=lambda: brighter)
+    assert "was made with other weights or options; --overwrite" in outcome.failures[monday]
+    assert run(planned, Copies, output=output, way=lambda: brighter, overwrite=True).restored == 1
+    assert run(planned, Copies, output=output, way=lambda: brighter).skipped == 1
+
+
 def test_notes_go_with_their_folder(two_of_a_name: tuple[Path, Path], tmp_path: Path) -> None:
     monday, tuesday = two_of_a_name
     here = tmp_path / "here"
     (here / "sub").mkdir(parents=True)
-    Ledger(here).note(here / "sub" / "a.png", monday, content_of(monday))
+    Ledger(here).note(here / "sub" / "a.png", monday, content_of(monday), {})
     with (here / NAME).open("a") as lines:
         lines.write('{"result": "b.png", "sou')
     moved = here.rename(tmp_path / "moved")
     again = Ledger(moved)
-    told = again.objection(moved / "sub" / "a.png", tuesday, overwrite=True)
+    told = again.objection(moved / "sub" / "a.png", tuesday, {}, overwrite=True)
     assert told is not None
     assert str(monday) in told
-    assert again.objection(moved / "sub" / "a.png", monday, overwrite=False) is None
-    assert again.objection(moved / "b.png", tuesday, overwrite=False) is None
+    assert again.objection(moved / "sub" / "a.png", monday, {}, overwrite=False) is None
+    assert again.objection(moved / "b.png", tuesday, {}, overwrite=False) is None
 
 
 def test_a_ledger_that_can_t_be_written_stops_nothing(
@@ -111,8 +127,8 @@ def test_a_ledger_that_can_t_be_written_stops_nothing(
 ) -> None:
     (tmp_path / NAME).mkdir()
     ledger = Ledger(tmp_path)
-    ledger.note(tmp_path / "a.png", two_of_a_name[0], "x")
-    assert ledger.objection(tmp_path / "a.png", two_of_a_name[1], overwrite=False)
+    ledger.note(tmp_path / "a.png", two_of_a_name[0], "x", {})
+    assert ledger.objection(tmp_path / "a.png", two_of_a_name[1], {}, overwrite=False)
 
 
 def test_photos_that_differ_at_either_end_are_told_apart(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -91,7 +92,7 @@ def restore(
     from mirnet.inference.batch import Outcome, run
     from mirnet.inference.planning import plan
     from mirnet.inference.treatment import ENLARGEMENTS, Treatment
-    from mirnet.tasks.weights import weights_for
+    from mirnet.tasks.weights import digest_of, weights_for
     from mirnet.units import parse_bytes
 
     if not paths:
@@ -107,6 +108,13 @@ def restore(
         raise MirnetError(f"--quality: must be from 1 to 100, got {quality}")
     limit = parse_bytes(memory, name="--memory") if memory is not None else None
     chosen = weights_for(task, weights)
+    treatment = Treatment(
+        strength=strength, chroma_only=chroma_only, detail=detail, enlarge=enlarge
+    )
+
+    def way() -> dict[str, object]:
+        kept = {"depth": depth, "quality": quality}
+        return {"weights": digest_of(chosen), **asdict(treatment), **kept}
 
     def load() -> FileSteps:
         from mirnet.inference.files import FileSteps
@@ -116,7 +124,7 @@ def restore(
         )
         return FileSteps(
             restorer,
-            Treatment(strength=strength, chroma_only=chroma_only, detail=detail, enlarge=enlarge),
+            treatment,
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
@@ -132,6 +140,7 @@ def restore(
                 planned,
                 load,
                 output=output,
+                way=way,
                 overwrite=overwrite,
                 progress=bar.show,
                 outcome=outcome,

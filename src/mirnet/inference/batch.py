@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol, Self
 
 from mirnet.atomic import remove_leftovers, require_folder
 from mirnet.errors import MirnetError, PhotoError, one_line
 from mirnet.imaging.photo import Photo
-from mirnet.inference.ledger import Ledger, content_of
+from mirnet.inference.ledger import Ledger, Way, content_of
 from mirnet.inference.planning import Job, Plan
 
 logger = logging.getLogger("mirnet")
@@ -52,7 +53,8 @@ class Outcome:
 
     Attributes:
         restored: how many photos were restored.
-        skipped: how many were there already, made from the same photo as far as is known.
+        skipped: how many were there already, made from the same photo in the same way, as far as is
+            known.
         failures: one line for each photo or path that was not restored.
         notes: what is doubtful in a restored photo, or was left out of it.
         is_cancelled: whether it was stopped before its end.
@@ -70,6 +72,7 @@ def run(
     load: Callable[[], Steps],
     *,
     output: Path,
+    way: Callable[[], Way] = dict,
     overwrite: bool = False,
     progress: Callable[[int, int, Path], None] = lambda done, total, source: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -81,6 +84,8 @@ def run(
         plan: the photos.
         load: makes what restores them; it is not called if all is done already.
         output: the folder for the results; it is made if need be.
+        way: tells weights and options as plain values, when there is work or a result already;
+            what was made in another way is not taken for done.
         overwrite: whether to restore again what is there already.
         progress: called before each photo and at the end, with how many are done, of how many.
         cancelled: asked before each photo; if it says so, the batch ends.
@@ -92,12 +97,14 @@ def run(
     outcome = Outcome() if outcome is None else outcome
     outcome.failures |= plan.faults
     todo = []
-    ledger = Ledger(output)
+    ledger, way = Ledger(output), cache(way)
     for job in plan.jobs:
         try:
             is_there = job.target.exists()
             is_done = is_there and not overwrite
-            against = is_there and ledger.objection(job.target, job.source, overwrite=overwrite)
+            against = is_there and ledger.objection(
+                job.target, job.source, way(), overwrite=overwrite
+            )
             if against:
                 outcome.failures[job.source] = f"{job.source}: {against}"
                 continue
@@ -111,7 +118,8 @@ def run(
     _require_writable(output)
     for folder in {job.target.parent for job in todo}:
         remove_leftovers(folder)
-    with _Line(load(), todo, ledger, outcome) as line:
+    steps = load()
+    with _Line(steps, todo, partial(ledger.note, way=way()), outcome) as line:
         for number, job in enumerate(todo):
             if cancelled():
                 outcome.is_cancelled = True
@@ -125,8 +133,14 @@ def run(
 class _Line:
     """The photos on their way: one is read, one restored, one written."""
 
-    def __init__(self, steps: Steps, jobs: list[Job], ledger: Ledger, outcome: Outcome) -> None:
-        self._steps, self._jobs, self._ledger, self._outcome = steps, jobs, ledger, outcome
+    def __init__(
+        self,
+        steps: Steps,
+        jobs: list[Job],
+        note: Callable[[Path, Path, str], None],
+        outcome: Outcome,
+    ) -> None:
+        self._steps, self._jobs, self._note, self._outcome = steps, jobs, note, outcome
         self._threads = ThreadPoolExecutor(2, "mirnet-files")
         self._next: Future[_Read] | None = None
         self._last: tuple[Job, Future[tuple[str, ...]]] | None = None
@@ -168,7 +182,7 @@ class _Line:
 
     def _write(self, job: Job, content: str, photo: Photo) -> tuple[str, ...]:
         notes = self._steps.write(photo, job.target)
-        self._ledger.note(job.target, job.source, content)
+        self._note(job.target, job.source, content)
         return notes
 
     def _note_last(self) -> None:

@@ -1,7 +1,8 @@
-"""Which photo each result was made from, noted beside the results.
+"""Which photo each result was made from, and how, noted beside the results.
 
 Cameras number photos from 1 again, so two of one name may want one place in different runs; without
-a note, the second would be taken for done, or be written over the first.
+a note, the second would be taken for done, or be written over the first. And what was denoised is
+not yet brightened.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 NAME = ".mirnet-results.jsonl"
+Way = dict[str, Any]
+"""How results are made: whatever makes them differ, as plain values."""
 LOOKED_AT = 1 << 16
 """Bytes at either end of a file that, with its length, tell photos apart."""
 
@@ -23,35 +27,42 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         """Read what is noted; half a line, of a process that was killed, counts for nothing."""
         self.path = folder / NAME
-        self._notes: dict[str, tuple[str, str]] = {}
+        self._notes: dict[str, tuple[str, str, Way | None]] = {}
         with suppress(OSError):
             for line in self.path.read_text("utf-8", errors="replace").splitlines():
                 with suppress(ValueError, KeyError, TypeError):
                     note = json.loads(line)
-                    self._notes[str(note["result"])] = str(note["source"]), str(note["content"])
+                    self._notes[str(note["result"])] = (
+                        str(note["source"]),
+                        str(note["content"]),
+                        note.get("way"),
+                    )
 
-    def objection(self, target: Path, source: Path, *, overwrite: bool) -> str | None:
+    def objection(self, target: Path, source: Path, way: Way, *, overwrite: bool) -> str | None:
         """What speaks against taking ``target``, which is there, for ``source``'s, or writing it.
 
-        Nothing does if it was made from the same content, wherever that lay, or nothing is noted.
-        Raises OSError if the source can't be read.
+        Nothing does if it was made from the same content, wherever that lay, and in the same way,
+        or nothing is noted. Raises OSError if the source can't be read.
         """
         noted = self._notes.get(self._key(target))
-        if noted is None or noted[1] == content_of(source):
+        if noted is None:
             return None
-        if noted[0] != os.path.realpath(source):
-            return f"{target} is there already, made from {noted[0]}; name another folder with -o"
-        if overwrite:
+        place, content, made = noted
+        is_same = content == content_of(source)
+        if not is_same and place != os.path.realpath(source):
+            return f"{target} is there already, made from {place}; name another folder with -o"
+        if overwrite or (is_same and made in (None, way)):
             return None
-        return f"{target} was made from what this photo was before; --overwrite makes it anew"
+        was = "with other weights or options" if is_same else "from what this photo was before"
+        return f"{target} was made {was}; --overwrite makes it anew"
 
-    def note(self, target: Path, source: Path, content: str) -> None:
+    def note(self, target: Path, source: Path, content: str, way: Way) -> None:
         """Note that ``target`` is there now. A full disk is no fault of the photo."""
-        noted = {"result": self._key(target), "source": os.path.realpath(source)}
-        self._notes[noted["result"]] = noted["source"], content
+        key, place = self._key(target), os.path.realpath(source)
+        self._notes[key] = place, content, way
+        line = {"result": key, "source": place, "content": content, "way": way}
         with suppress(OSError), self.path.open("a", encoding="utf-8") as lines:
-            # One write, so that two processes don't mix.
-            lines.write(json.dumps(noted | {"content": content}) + "\n")
+            lines.write(json.dumps(line) + "\n")  # one write, so that two processes don't mix
 
     def _key(self, target: Path) -> str:
         return os.path.relpath(target, self.path.parent)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import Checkpoint
 from mirnet.choices import TaskName
-from mirnet.errors import MirnetError
+from mirnet.errors import CheckpointError, MirnetError
 from mirnet.tasks.registry import TASKS
 
 
@@ -24,6 +25,19 @@ def weights_for(task: TaskName | None, weights: str | None) -> str:
             "with --weights FILE"
         )
     return weights or own or ""
+
+
+def digest_of(weights: str) -> str:
+    """What the file that ``weights`` names is known by: the SHA-256 of all it holds.
+
+    Raises CheckpointError if it can't be read.
+    """
+    path = resolve(weights)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: can't be read ({error.strerror})") from error
 
 
 def checkpoint_for(task: TaskName | None, weights: str) -> tuple[Path, Checkpoint]:
