@@ -52,7 +52,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="super-resolution-small",
             task="super-resolution",
-            sha256="46f44fa3dd122a06c6a4e83d62adba9d7dae79b3dc0479fcb5accfaf22b4c3fe",
+            sha256="fe695f19bd955509c13e62d23a03d40f4cda7490a22b82cd89fc293e0b34e20a",
             summary="sharpens what was enlarged 2 to 4 times; the small network",
         ),
         Weights(
