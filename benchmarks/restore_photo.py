@@ -89,6 +89,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
 
     from mirnet import MIRNetV2, Restorer
     from mirnet.imaging.io import read_header
+    from mirnet.inference.backends.choosing import Runtimes, Wanted
     from mirnet.inference.fit import choose_fit
     from mirnet.units import parse_bytes
 
@@ -100,10 +101,15 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
         restorer = Restorer.from_pretrained(options.weights, device="cpu", memory=limit)
     restorer(np.zeros((8, 8, 3), np.uint8))
     header = read_header(source)
+    runtimes = Runtimes(restorer.model, restorer.device, restorer.dtype, "auto")
+    backend, dtype = runtimes.pick(
+        header.height * header.width, Wanted(restorer.dtype, for_8_bits=True)
+    )
     way = choose_fit(
-        restorer.model.config, header.height, header.width,
-        dtype=restorer.dtype, device=restorer.device, limit=limit, where="benchmark",
+        restorer.model.config, header.height, header.width, dtype=restorer.dtype, whole=dtype,
+        device=restorer.device, limit=limit, where="benchmark",
     )[0]  # fmt: skip
+    by = f"{backend.name}, {str(dtype).removeprefix('torch.')}" if way.tile is None else "PyTorch"
     before = psutil.Process().memory_info().rss
     start = time.monotonic()
     restorer.restore_file(source, target)
@@ -116,7 +122,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
         "threads": options.threads,
         "weights": options.weights,
         "limit": options.memory,
-        "way": str(way),
+        "way": f"{way}, {by}",
         "seconds": seconds,
         "peak_bytes": peak,
         "process_peak_bytes": peak + before,

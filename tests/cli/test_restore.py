@@ -307,14 +307,46 @@ def test_weights_of_another_task_are_refused(
     assert f"weights: {tiny_weights} (denoising)" in capsys.readouterr().err
 
 
-def test_weights_for_two_views_are_refused(
-    make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def two_view_weights(tmp_path: Path) -> Path:
     config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
     weights = tmp_path / "two.safetensors"
+    save_model(MIRNetV2(config), weights, task="dual-pixel-deblurring")
+    return weights
+
+
+@pytest.mark.parametrize("task", [[], ["--task", "dual-pixel-deblurring"]])
+def test_dual_pixel_photos_are_restored_from_their_two_views(
+    two_view_weights: Path,
+    tmp_path: Path,
+    task: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shots, output = tmp_path / "shots", tmp_path / "out"
+    shots.mkdir()
+    for seed, name in enumerate(("a_L.png", "a_R.png", "b_L.png", "b_R.png", "c.png", "d_R.png")):
+        write_photo(Photo(pixels=random_pixels((12, 16, 3), seed=seed)), shots / name)
+    options = ["-o", output, "--weights", two_view_weights, *task]
+    assert restore(shots, *options) == 1
+    told = capsys.readouterr().err
+    assert "2 restored, 2 failed" in told
+    for name in ("c.png", "d_R.png"):
+        assert f"{shots / name}: is one picture, and not the two views of a dual-pixel" in told
+    assert files(output) == ["a.png", "b.png"]
+    assert restore(shots / "a_R.png", *options) == 1
+    assert f"is a right view; name the left one too, {shots / 'a_L.png'}" in capsys.readouterr().err
+    assert restore(shots / "a_L.png", shots / "b_L.png", *options) == 0
+    assert "0 restored, 2 already done" in capsys.readouterr().err
+
+
+def test_weights_for_other_channels_than_photos_have_are_refused(
+    make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = MIRNetV2Config(in_channels=9, residual="features", width=8, groups=(1,), blocks=1)
+    weights = tmp_path / "three.safetensors"
     save_model(MIRNetV2(config), weights)
     assert restore(make_photo(), "-o", tmp_path / "out", "--weights", weights) == 1
-    assert "takes 6 channels" in capsys.readouterr().err
+    assert "takes 9 channels, and photos have 3, or 6 in two views" in capsys.readouterr().err
 
 
 def test_notes_and_passed_by_files_are_named(
@@ -350,7 +382,8 @@ def test_an_output_that_can_t_be_written_is_named_before_any_work(
 ) -> None:
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert restore(make_photo(), "-o", output, "--weights", "not looked at") == 1
+        weights = ["--task", "denoising", "--weights", "not looked at"]
+        assert restore(make_photo(), "-o", output, *weights) == 1
         error = capsys.readouterr().err
         assert f"mirnet: {output}: can't be written" in error
         assert len(error.splitlines()) == 1

@@ -12,6 +12,7 @@ from mirnet.errors import PhotoError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome, run
 from mirnet.inference.planning import Job, Plan
+from mirnet.inference.views import Views
 
 
 def made(folder: Path, *names: str) -> Plan:
@@ -32,17 +33,17 @@ class Copies:
         if self.error and name == "bad" and step == self.step:
             raise self.error
 
-    def read(self, source: Path, target: Path) -> Photo:
-        self._note("read", source.name)
-        return photo()
+    def read(self, job: Job) -> Views:
+        self._note("read", job.source.name)
+        return (photo(),)
 
-    def read_ahead(self, source: Path, target: Path) -> Photo | None:
-        self._note("read", source.name)
-        return photo()
+    def read_ahead(self, job: Job) -> Views | None:
+        self._note("read", job.source.name)
+        return (photo(),)
 
-    def restore(self, photo: Photo, source: Path) -> Photo:
-        self._note("restore", source.name)
-        return photo
+    def restore(self, views: Views, job: Job) -> Photo:
+        self._note("restore", job.source.name)
+        return views[0]
 
     def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
         self._note("write", target.name)
@@ -102,15 +103,15 @@ def test_the_next_is_read_and_the_last_written_while_the_network_runs(tmp_path: 
     is_read, is_written = Event(), Event()
 
     class Meet(Copies):
-        def read_ahead(self, source: Path, target: Path) -> Photo | None:
+        def read_ahead(self, job: Job) -> Views | None:
             is_read.set()
-            return super().read_ahead(source, target)
+            return super().read_ahead(job)
 
-        def restore(self, photo: Photo, source: Path) -> Photo:
+        def restore(self, views: Views, job: Job) -> Photo:
             assert is_read.wait(10)
-            if source.name == "b":
+            if job.source.name == "b":
                 assert is_written.wait(10)
-            return super().restore(photo, source)
+            return super().restore(views, job)
 
         def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
             notes = super().write(photo, target)
@@ -123,7 +124,7 @@ def test_the_next_is_read_and_the_last_written_while_the_network_runs(tmp_path: 
 
 def test_a_photo_that_had_better_wait_is_read_in_its_turn(tmp_path: Path) -> None:
     class Large(Copies):
-        def read_ahead(self, source: Path, target: Path) -> Photo | None:
+        def read_ahead(self, job: Job) -> Views | None:
             return None
 
     steps = Large()

@@ -1,16 +1,22 @@
 """Photos through the shipped denoiser, from file to file, as a photographer sees them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import pyvips
+import torch
 
+from mirnet.errors import PhotoError
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference import fit
 from mirnet.inference.files import FileSteps
+from mirnet.inference.planning import Job
 from mirnet.inference.restorer import Restorer
+from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import random_pixels
 
@@ -100,5 +106,62 @@ def test_only_a_photo_that_is_small_beside_what_is_left_is_read_ahead(
     monkeypatch.setattr(fit, "resident_memory", lambda _: 1 << 30)
     for room, is_read in ((40 * 50 * 3 * 32, True), (40 * 50 * 3 * 32 - 32, False)):
         restorer = Restorer(tiny_model, device="cpu", memory=(1 << 30) + room)
-        ahead = FileSteps(restorer).read_ahead(source, tmp_path / "out.png")
+        ahead = FileSteps(restorer).read_ahead(Job(source, tmp_path / "out.png"))
         assert (ahead is not None) == is_read
+
+
+def write_pages(path: Path, pages: list[Any]) -> None:
+    grey = pages[0].shape[2] == 1
+    kind = ("b-w", "grey16") if grey else ("srgb", "rgb16")
+    image = pyvips.Image.new_from_array(np.concatenate(pages))
+    image = image.copy(interpretation=kind[pages[0].dtype == np.uint16])
+    image.tiffsave(str(path), page_height=len(pages[0]))
+
+
+@pytest.fixture
+def two_views() -> Restorer:
+    torch.manual_seed(3)
+    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
+    return Restorer(MIRNetV2(config), device="cpu")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_two_views_go_in_together_from_two_files_or_from_one(
+    two_views: Restorer, tmp_path: Path, channels: int, dtype: type
+) -> None:
+    views = [random_pixels((9, 14, channels), dtype, seed=seed) for seed in (1, 2)]
+    together = torch.cat([torch.from_numpy(to_planes(view)) for view in views])[None]
+    expected = from_planes(two_views(together)[0].numpy(), channels=channels, dtype=dtype)
+    left, right = tmp_path / "left.tif", tmp_path / "right.tif"
+    for path, view in zip((left, right), views, strict=True):
+        write_photo(Photo(pixels=view), path)
+    both = tmp_path / "both.tif"
+    write_pages(both, views)
+    two_views.restore_file(left, tmp_path / "a.tif", right=right)
+    two_views.restore_file(both, tmp_path / "b.tif")
+    for name in ("a.tif", "b.tif"):
+        assert np.array_equal(read_photo(tmp_path / name).pixels, expected)
+    assert not np.array_equal(read_photo(tmp_path / "a.tif").pixels, views[0])
+
+
+def test_views_that_don_t_belong_together_are_refused_before_they_are_decoded(
+    two_views: Restorer, restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right, other = (tmp_path / name for name in ("l.png", "r.png", "o.png"))
+    for path, shape in ((left, (9, 14, 3)), (right, (9, 14, 3)), (other, (9, 15, 1))):
+        write_photo(Photo(pixels=random_pixels(shape)), path)
+    three = tmp_path / "three.tif"
+    write_pages(three, [random_pixels((9, 14, 3))] * 3)
+    monkeypatch.delattr("mirnet.inference.files.read_photo")
+    out = tmp_path / "out.png"
+    with pytest.raises(PhotoError, match="14×9, 8-bit RGB, and its right view is 15×9, 8-bit grey"):
+        two_views.restore_file(left, out, right=other)
+    with pytest.raises(PhotoError, match=r"l\.png: is one picture, and not the two views"):
+        two_views.restore_file(left, out)
+    with pytest.raises(PhotoError, match="holds several pages"):
+        two_views.restore_file(three, out)
+    with pytest.raises(PhotoError, match="is a second view, and these weights take one"):
+        restorer.restore_file(left, out, right=right)
+    with pytest.raises(PhotoError, match="is the input itself"):
+        two_views.restore_file(left, right, right=right)

@@ -7,7 +7,8 @@ from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import run
 from mirnet.inference.ledger import NAME, Ledger, content_of
-from mirnet.inference.planning import plan
+from mirnet.inference.planning import Job, Plan, plan
+from mirnet.inference.views import Views
 from tests.conftest import random_pixels
 from tests.data.publishers import put
 
@@ -23,13 +24,13 @@ def two_of_a_name(tmp_path: Path) -> tuple[Path, Path]:
 class Copies:
     """Steps without a network."""
 
-    def read(self, source: Path, target: Path) -> Photo:
-        return read_photo(source)
+    def read(self, job: Job) -> Views:
+        return tuple(map(read_photo, job.sources))
 
     read_ahead = read
 
-    def restore(self, photo: Photo, source: Path) -> Photo:
-        return photo
+    def restore(self, views: Views, job: Job) -> Photo:
+        return views[0]
 
     def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
         return write_photo(photo, target)
@@ -110,16 +111,16 @@ def test_notes_go_with_their_folder(two_of_a_name: tuple[Path, Path], tmp_path: 
     monday, tuesday = two_of_a_name
     here = tmp_path / "here"
     (here / "sub").mkdir(parents=True)
-    Ledger(here).note(here / "sub" / "a.png", monday, content_of(monday), {})
+    Ledger(here).note(Job(monday, here / "sub" / "a.png"), content_of(monday), {})
     with (here / NAME).open("a") as lines:
         lines.write('{"result": "b.png", "sou')
     moved = here.rename(tmp_path / "moved")
     again = Ledger(moved)
-    told = again.objection(moved / "sub" / "a.png", tuesday, {}, overwrite=True)
+    told = again.objection(Job(tuesday, moved / "sub" / "a.png"), {}, overwrite=True)
     assert told is not None
     assert str(monday) in told
-    assert again.objection(moved / "sub" / "a.png", monday, {}, overwrite=False) is None
-    assert again.objection(moved / "b.png", tuesday, {}, overwrite=False) is None
+    assert again.objection(Job(monday, moved / "sub" / "a.png"), {}, overwrite=False) is None
+    assert again.objection(Job(tuesday, moved / "b.png"), {}, overwrite=False) is None
 
 
 def test_a_ledger_that_can_t_be_written_stops_nothing(
@@ -127,8 +128,21 @@ def test_a_ledger_that_can_t_be_written_stops_nothing(
 ) -> None:
     (tmp_path / NAME).mkdir()
     ledger = Ledger(tmp_path)
-    ledger.note(tmp_path / "a.png", two_of_a_name[0], "x", {})
-    assert ledger.objection(tmp_path / "a.png", two_of_a_name[1], {}, overwrite=False)
+    ledger.note(Job(two_of_a_name[0], tmp_path / "a.png"), "x", {})
+    assert ledger.objection(Job(two_of_a_name[1], tmp_path / "a.png"), {}, overwrite=False)
+
+
+def test_a_right_view_that_changes_makes_another_photo(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    left, right = two_of_a_name
+    job = Job(left, tmp_path / "restored" / "a.png", right)
+    for restored, skipped, failed in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        outcome = run(Plan([job]), Copies, output=tmp_path / "restored")
+        counts = outcome.restored, outcome.skipped, len(outcome.failures)
+        assert counts == (restored, skipped, failed)
+        if skipped:
+            put(right, random_pixels((8, 8, 3), seed=7))
 
 
 def test_photos_that_differ_at_either_end_are_told_apart(tmp_path: Path) -> None:

@@ -342,16 +342,6 @@ def test_pil_images_come_back_in_their_mode(restorer: Restorer, mode: str) -> No
         restorer(image.convert("HSV") if mode == "RGB" else pil.new("P", (3, 3)))
 
 
-def test_six_channels_are_refused_for_a_file_before_it_is_decoded(
-    make_photo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
-    restorer = Restorer(MIRNetV2(config), device="cpu")
-    monkeypatch.delattr("mirnet.inference.files.read_photo")
-    with pytest.raises(PhotoError, match="is one picture, and these weights take 6 channels"):
-        restorer.restore_file(make_photo(), tmp_path / "out.png")
-
-
 def test_a_restorer_can_be_pickled_and_called_from_threads(restorer: Restorer) -> None:
     images = [random_pixels((17, 11, 3), seed=i) for i in range(8)]
     expected = [restorer(image) for image in images]

@@ -42,6 +42,9 @@ def restore(
 ) -> int:
     """Restore photos: PNG, JPEG, TIFF, WebP and AVIF, 8 or 16 bit, metadata kept.
 
+    Dual-pixel photos are two files, named IMG_L.png and IMG_R.png or alike in folders left/ and
+    right/, or one TIFF whose two pages are the left and the right view.
+
     Inputs are never changed. What is already done is skipped, so that a batch that was stopped
     goes on where it was. A photo that fails doesn't stop the others; failures are listed at the
     end and make the exit status 1.
@@ -92,7 +95,7 @@ def restore(
     from mirnet.inference.batch import Outcome, run
     from mirnet.inference.planning import plan
     from mirnet.inference.treatment import ENLARGEMENTS, Treatment
-    from mirnet.tasks.weights import digest_of, weights_for
+    from mirnet.tasks.weights import digest_of, views_of, weights_for
     from mirnet.units import parse_bytes
 
     if not paths:
@@ -132,7 +135,8 @@ def restore(
             progress=bar.step,
         )
 
-    planned = plan(paths, output, suffix=None if format == "keep" else f".{format}")
+    suffix = None if format == "keep" else f".{format}"
+    planned = plan(paths, output, suffix=suffix, views=views_of(task, chosen))
     outcome = Outcome()
     try:
         with _Bar() as bar:
@@ -170,10 +174,10 @@ def _restorer(
     from mirnet.tasks.weights import checkpoint_for
 
     path, checkpoint = checkpoint_for(task, weights)
-    if checkpoint.config.in_channels != 3:
+    if checkpoint.config.in_channels not in (3, 6):
         raise MirnetError(
-            f"{path}: takes {checkpoint.config.in_channels} channels, such as the two views of a "
-            "dual-pixel photo, which can't be read from files yet; give other --weights"
+            f"{path}: takes {checkpoint.config.in_channels} channels, and photos have 3, or 6 in "
+            "two views; give other --weights"
         )
     if enlarges and checkpoint.task not in (None, "super-resolution"):
         raise MirnetError(

@@ -29,6 +29,8 @@ class Format:
     suffixes: tuple[str, ...]
     inspect: Callable[[Buffer], Contents]
     """What a file holds beside its pixels."""
+    inspect_view: Callable[[Buffer, int], Contents] | None = None
+    """The same of one of its two pictures; None for a format that holds a single one."""
     dress: Callable[[bytes, Metadata], tuple[bytes, tuple[str, ...]]]
     """Metadata into a bare file; and what it can't hold."""
     loader: str
@@ -129,6 +131,7 @@ TIFF = Format(
     encode=_encode_tiff,
     unlimited=True,
     inspect=tiff.inspect,
+    inspect_view=tiff.inspect,
     dress=tiff.dress,
 )
 WEBP = Format(

@@ -39,7 +39,7 @@ QUALITY = 95
 """Of lossy formats, where none is asked for."""
 
 
-def read_photo(path: str | Path, *, allow_damaged: bool = False) -> Photo:
+def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | None = None) -> Photo:
     """Read a PNG, JPEG, TIFF, WebP or AVIF file, upright.
 
     The format is told by the content, not by the name. Palettes become RGB, one bit becomes 8-bit
@@ -50,12 +50,14 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False) -> Photo:
     Args:
         path: the file.
         allow_damaged: take what can be decoded of a damaged file; the photo's notes say so.
+        view: which picture of a file that holds the left (0) and the right view (1) of a
+            dual-pixel photo, as the two pages of a TIFF.
 
     Raises:
         PhotoError: the file is missing, not a photo, damaged, or of a kind that is not supported.
     """
     path = Path(path)
-    with opened(path) as file:
+    with opened(path, view) as file:
         bare = file.contents.bare(file.data)
         image = file.image(bare)
         header = header_of(path, image, file.contents)
@@ -76,10 +78,10 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False) -> Photo:
     )
 
 
-def read_header(path: str | Path) -> PhotoHeader:
+def read_header(path: str | Path, *, view: int | None = None) -> PhotoHeader:
     """Size and kind of a photo file, without decoding its pixels. Raises as ``read_photo``."""
     path = Path(path)
-    with opened(path) as file:
+    with opened(path, view) as file:
         return header_of(path, file.image(file.head()), file.contents)
 
 

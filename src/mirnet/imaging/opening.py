@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging import formats
 from mirnet.imaging.buffer import Buffer, FileView
-from mirnet.imaging.containers.contents import Contents, UnusableError
+from mirnet.imaging.containers.contents import ONE_PICTURE, Contents, UnusableError
 from mirnet.imaging.damage import jpeg_fault
 from mirnet.imaging.formats import Format
 from mirnet.imaging.photo import Depth, PhotoHeader
@@ -73,8 +73,11 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
-    """Open a photo file and see what it holds; PhotoError if it is none that can be used."""
+def opened(path: Path, view: int | None = None) -> Iterator[Opened]:
+    """Open a photo file and see what it holds; PhotoError if it is none that can be used.
+
+    ``view`` is which of two pictures in the file, 0 or 1; without, it must hold one.
+    """
     try:
         # A pipe or device would block the open, or never end.
         if not stat.S_ISREG(path.stat().st_mode):
@@ -91,11 +94,19 @@ def opened(path: Path) -> Iterator[Opened]:
         if isinstance(kind, str):
             raise PhotoError(f"{path}: {_advice(kind)}")
         try:
-            yield Opened(path, kind, data, kind.inspect(data))
+            yield Opened(path, kind, data, _contents(kind, data, view))
         except UnusableError as error:
             raise PhotoError(f"{path}: {error}") from error
         except OSError as error:
             raise PhotoError(f"{path}: can't be read ({error.strerror}); check the disk") from error
+
+
+def _contents(kind: Format, data: Buffer, view: int | None) -> Contents:
+    if view is None:
+        return kind.inspect(data)
+    if kind.inspect_view is None:
+        raise UnusableError(ONE_PICTURE)
+    return kind.inspect_view(data, view)
 
 
 def _advice(kind: str) -> str:

@@ -34,6 +34,12 @@ class PhotoHeader:
     depth: Depth
     has_alpha: bool
 
+    def __str__(self) -> str:
+        """Size and kind in words."""
+        kind = ("grey" if self.channels == 1 else "RGB") + " with alpha" * self.has_alpha
+        bits = "float" if self.depth == "float" else f"{self.depth}-bit"
+        return f"{self.width}×{self.height}, {bits} {kind}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Photo:

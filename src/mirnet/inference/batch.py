@@ -19,6 +19,7 @@ from mirnet.errors import MirnetError, PhotoError, one_line
 from mirnet.imaging.photo import Photo
 from mirnet.inference.ledger import Ledger, Way, content_of
 from mirnet.inference.planning import Job, Plan
+from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
 
@@ -26,15 +27,15 @@ logger = logging.getLogger("mirnet")
 class Steps(Protocol):
     """What a photo goes through, each step in a thread of its own; see ``files.FileSteps``."""
 
-    def read(self, source: Path, target: Path) -> Photo:
-        """The photo, if it can be restored and written to ``target``."""
+    def read(self, job: Job) -> Views:
+        """The photo, or its views, if it can be restored and written to the job's target."""
         ...
 
-    def read_ahead(self, source: Path, target: Path) -> Photo | None:
+    def read_ahead(self, job: Job) -> Views | None:
         """As ``read``, while another photo is restored; None for one that had better wait."""
         ...
 
-    def restore(self, photo: Photo, source: Path) -> Photo:
+    def restore(self, views: Views, job: Job) -> Photo:
         """The restored photo."""
         ...
 
@@ -43,7 +44,7 @@ class Steps(Protocol):
         ...
 
 
-_Read = tuple[str, Photo | None]
+_Read = tuple[str, Views | None]
 """What a photo's content is known by, and the photo, unless it had better wait."""
 
 
@@ -102,9 +103,7 @@ def run(
         try:
             is_there = job.target.exists()
             is_done = is_there and not overwrite
-            against = is_there and ledger.objection(
-                job.target, job.source, way(), overwrite=overwrite
-            )
+            against = is_there and ledger.objection(job, way(), overwrite=overwrite)
             if against:
                 outcome.failures[job.source] = f"{job.source}: {against}"
                 continue
@@ -137,7 +136,7 @@ class _Line:
         self,
         steps: Steps,
         jobs: list[Job],
-        note: Callable[[Path, Path, str], None],
+        note: Callable[[Job, str], None],
         outcome: Outcome,
     ) -> None:
         self._steps, self._jobs, self._note, self._outcome = steps, jobs, note, outcome
@@ -159,11 +158,11 @@ class _Line:
         """Bring a photo through the network; whatever it raises is noted."""
         job, ahead, self._next = self._jobs[number], self._next, None
         try:
-            content, photo = ahead.result() if ahead else (_begin(job), None)
-            photo = photo or self._steps.read(job.source, job.target)
+            content, views = ahead.result() if ahead else (_begin(job), None)
+            views = views or self._steps.read(job)
             self._look_ahead(number + 1)
-            restored = self._steps.restore(photo, job.source)
-            del photo
+            restored = self._steps.restore(views, job)
+            del views
         except Exception as error:
             logger.debug("%s", job.source, exc_info=True)
             self._look_ahead(number + 1)
@@ -178,11 +177,11 @@ class _Line:
             self._next = self._threads.submit(self._read_ahead, self._jobs[number])
 
     def _read_ahead(self, job: Job) -> _Read:
-        return _begin(job), self._steps.read_ahead(job.source, job.target)
+        return _begin(job), self._steps.read_ahead(job)
 
     def _write(self, job: Job, content: str, photo: Photo) -> tuple[str, ...]:
         notes = self._steps.write(photo, job.target)
-        self._note(job.target, job.source, content)
+        self._note(job, content)
         return notes
 
     def _note_last(self) -> None:
@@ -203,7 +202,7 @@ class _Line:
 
 def _begin(job: Job) -> str:
     """Make the folder of the result, and say what the photo's content is known by."""
-    content = content_of(job.source)
+    content = content_of(*job.sources)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     return content
 

@@ -13,8 +13,10 @@ from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.guards import Expected, doubts_after, doubts_before
+from mirnet.inference.planning import Job
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Treatment
+from mirnet.inference.views import Views
 
 if TYPE_CHECKING:
     from mirnet.inference.restorer import Restorer
@@ -49,65 +51,82 @@ class FileSteps:
         self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
         self._expected = expected
 
-    def read(self, source: Path, target: Path) -> Photo:
-        """The photo, if it can be restored, and written to ``target``.
+    def read(self, job: Job) -> Views:
+        """The photo, or its two views, if it can be restored, and written to the job's target.
 
         Raises PhotoError or InsufficientMemoryError if not; most reasons are found before the
         pixels are read.
         """
-        header = self._header(source, target)
+        header = self._header(job)
         size = header.height, header.width
-        self._restorer.require_memory(*size, self._treatment, where=str(source))
-        return self._photo(source)
+        self._restorer.require_memory(*size, self._treatment, where=str(job.source))
+        return self._views(job)
 
-    def read_ahead(self, source: Path, target: Path) -> Photo | None:
+    def read_ahead(self, job: Job) -> Views | None:
         """As ``read``, while another photo has the memory; None for one that had better wait."""
-        header = self._header(source, target)
+        header = self._header(job)
         values = header.height * header.width * (header.channels + header.has_alpha)
         size = values * np.dtype(PIXEL_TYPES[header.depth]).itemsize
-        if size > AHEAD * self._restorer.room:
+        if size * self._restorer.views > AHEAD * self._restorer.room:
             return None
-        return self._photo(source)
+        return self._views(job)
 
-    def restore(self, photo: Photo, source: Path) -> Photo:
-        """The restored photo, with notes: those of the one that was read, and what is odd."""
+    def restore(self, views: Views, job: Job) -> Photo:
+        """The restored photo, with notes: those of what was read, and what is odd."""
+        photo = views[0]
         restored = self._restorer.restore_photo(
-            photo,
-            self._treatment,
+            *views,
+            treatment=self._treatment,
             depth=self._depth,
-            where=str(source),
+            where=str(job.source),
             progress=self._progress,
         )
         doubts = doubts_before(photo.pixels, self._expected)
         doubts += doubts_after(photo.pixels, restored.pixels, self._expected)
-        return replace(restored, notes=photo.notes + doubts)
+        notes = tuple(dict.fromkeys(note for view in views for note in view.notes))
+        return replace(restored, notes=notes + doubts)
 
     def write(self, photo: Photo, target: Path) -> tuple[str, ...]:
         """Write it, and return what is doubtful or was left out, a sentence each."""
         return photo.notes + write_photo(photo, target, quality=self._quality)
 
-    def _photo(self, source: Path) -> Photo:
+    def _views(self, job: Job) -> Views:
         try:
-            return read_photo(source, allow_damaged=self._allow_damaged)
+            return tuple(
+                read_photo(path, allow_damaged=self._allow_damaged, view=view)
+                for path, view in self._places(job)
+            )
         except DamagedPhotoError as error:
             raise DamagedPhotoError(
                 f"{error}, or restore what can be decoded with --allow-damaged"
             ) from error
 
-    def _header(self, source: Path, target: Path) -> PhotoHeader:
+    def _header(self, job: Job) -> PhotoHeader:
         """The photo's header, after a look at whether all can go well."""
-        if target.exists() and source.exists() and target.samefile(source):
-            raise PhotoError(f"{target}: is the input itself; name another output")
-        channels = self._restorer.model.config.in_channels
-        if channels != 3:
-            raise PhotoError(
-                f"{source}: is one picture, and these weights take {channels} channels, such as "
-                "the two views of a dual-pixel photo; choose other weights"
-            )
-        header = read_header(source)
+        target = job.target
+        for source in job.sources:
+            if target.exists() and source.exists() and target.samefile(source):
+                raise PhotoError(f"{target}: is the input itself; name another output")
+        header, *others = (read_header(path, view=view) for path, view in self._places(job))
+        for other in others:
+            if other != header:
+                raise PhotoError(
+                    f"{job.source}: is {header}, and its right view is {other}; "
+                    "views have one size and kind"
+                )
         planned = header if self._depth == "keep" else replace(header, depth=self._depth)
         check_writable(planned, target)
         return header
+
+    def _places(self, job: Job) -> list[tuple[Path, int | None]]:
+        """Where the views stand: files, and which picture of its file each is."""
+        if self._restorer.views == 2:
+            if job.right is None:
+                return [(job.source, 0), (job.source, 1)]
+            return [(job.source, None), (job.right, None)]
+        if job.right is not None:
+            raise PhotoError(f"{job.right}: is a second view, and these weights take one picture")
+        return [(job.source, None)]
 
 
 def check_depth(depth: str) -> None:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mirnet.inference.planning import Job
+
 NAME = ".mirnet-results.jsonl"
 Way = dict[str, Any]
 """How results are made: whatever makes them differ, as plain values."""
@@ -38,27 +40,27 @@ class Ledger:
                         note.get("way"),
                     )
 
-    def objection(self, target: Path, source: Path, way: Way, *, overwrite: bool) -> str | None:
-        """What speaks against taking ``target``, which is there, for ``source``'s, or writing it.
+    def objection(self, job: Job, way: Way, *, overwrite: bool) -> str | None:
+        """What speaks against taking the file in a job's place for its result, or writing it.
 
         Nothing does if it was made from the same content, wherever that lay, and in the same way,
         or nothing is noted. Raises OSError if the source can't be read.
         """
-        noted = self._notes.get(self._key(target))
+        noted = self._notes.get(self._key(job.target))
         if noted is None:
             return None
         place, content, made = noted
-        is_same = content == content_of(source)
-        if not is_same and place != os.path.realpath(source):
-            return f"{target} is there already, made from {place}; name another folder with -o"
+        is_same = content == content_of(*job.sources)
+        if not is_same and place != os.path.realpath(job.source):
+            return f"{job.target} is there already, made from {place}; name another folder with -o"
         if overwrite or (is_same and made in (None, way)):
             return None
         was = "with other weights or options" if is_same else "from what this photo was before"
-        return f"{target} was made {was}; --overwrite makes it anew"
+        return f"{job.target} was made {was}; --overwrite makes it anew"
 
-    def note(self, target: Path, source: Path, content: str, way: Way) -> None:
-        """Note that ``target`` is there now. A full disk is no fault of the photo."""
-        key, place = self._key(target), os.path.realpath(source)
+    def note(self, job: Job, content: str, way: Way) -> None:
+        """Note that a job's result is there now. A full disk is no fault of the photo."""
+        key, place = self._key(job.target), os.path.realpath(job.source)
         self._notes[key] = place, content, way
         line = {"result": key, "source": place, "content": content, "way": way}
         with suppress(OSError), self.path.open("a", encoding="utf-8") as lines:
@@ -68,10 +70,13 @@ class Ledger:
         return os.path.relpath(target, self.path.parent)
 
 
-def content_of(source: Path) -> str:
-    """A digest of a file's length, beginning and end."""
-    with source.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        head = file.read(LOOKED_AT)
-        file.seek(max(size - LOOKED_AT, 0))
-        return hashlib.sha256(f"{size}\0".encode() + head + file.read(LOOKED_AT)).hexdigest()
+def content_of(*sources: Path) -> str:
+    """A digest of files' lengths, beginnings and ends."""
+    digest = hashlib.sha256()
+    for source in sources:
+        with source.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest.update(f"{size}\0".encode() + file.read(LOOKED_AT))
+            file.seek(max(size - LOOKED_AT, 0))
+            digest.update(file.read(LOOKED_AT))
+    return digest.hexdigest()

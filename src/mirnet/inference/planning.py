@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirnet.imaging.io import SUFFIXES
+from mirnet.inference.views import partnered, unmarked
 
 OTHER_SUFFIXES = frozenset((
     ".3fr", ".arw", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".hif",
@@ -22,10 +23,22 @@ SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle"))
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photo to restore."""
+    """One photo to restore.
+
+    Attributes:
+        source: the photo; of a dual-pixel photo in two files, the left view.
+        target: the file to write.
+        right: the right view, if it is a file of its own.
+    """
 
     source: Path
     target: Path
+    right: Path | None = None
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that it is made from."""
+        return (self.source,) if self.right is None else (self.source, self.right)
 
 
 @dataclass(slots=True)
@@ -47,7 +60,7 @@ class Plan:
         self.faults.setdefault(Path(path), f"{path}: {why}")
 
 
-def plan(paths: Sequence[str], output: Path, *, suffix: str | None) -> Plan:
+def plan(paths: Sequence[str], output: Path, *, suffix: str | None, views: int = 1) -> Plan:
     """Find the photos and give each a place; what can't be done is noted and not raised.
 
     A folder is searched with all below it and mirrored as a tree. Results of an earlier run are
@@ -58,13 +71,15 @@ def plan(paths: Sequence[str], output: Path, *, suffix: str | None) -> Plan:
         paths: photos, folders or patterns.
         output: the folder for the results.
         suffix: of the results, with its dot; None keeps each photo's own.
+        views: how many pictures make a photo: with 2, files that are named as the left and the
+            right view of one are one job, without the mark in the result's name.
     """
     made = Plan()
     # Folders that are searched and don't hold the output: what lands there is found the next time.
     around = [
         each for each in map(Path, paths) if _is_folder(each) and not _is_within(output, each)
     ]
-    found: dict[tuple[str, Path], tuple[Path, Path]] = {}
+    found: _Found = {}
     for path in paths:
         try:
             for source, below in _photos(path, output, made):
@@ -73,6 +88,9 @@ def plan(paths: Sequence[str], output: Path, *, suffix: str | None) -> Plan:
             reason = getattr(error, "strerror", None) or error
             made.refuse(path, f"can't be read ({reason}); check the name")
     sources = {real for real, _ in found}
+    rights: dict[Path, Path] = {}
+    if views == 2:
+        found, rights = _paired(found, made)
     stems = Counter(below.with_suffix("") for below in {below for _, below in found})
     taken: dict[Path, Path] = {}
     for (real, _), (source, below) in found.items():
@@ -87,8 +105,29 @@ def plan(paths: Sequence[str], output: Path, *, suffix: str | None) -> Plan:
                 source, f"would become {target}, as {other} does; restore it apart, with -o"
             )
         else:
-            made.jobs.append(Job(source, target))
+            made.jobs.append(Job(source, target, rights.get(source)))
     return made
+
+
+_Found = dict[tuple[str, Path], tuple[Path, Path]]
+"""By its real path and its place below the output: a photo's path, and that place."""
+
+
+def _paired(found: _Found, made: Plan) -> tuple[_Found, dict[Path, Path]]:
+    """The left views and what has no partner, without their marks; and the right view of each."""
+    lefts: _Found = {}
+    rights: dict[Path, Path] = {}
+    known = {real for real, _ in found}
+    for (real, below), (source, _) in found.items():
+        match partnered(source):
+            case None:
+                lefts[real, below] = source, below
+            case ("left", right, level):
+                place = unmarked(below, level)
+                lefts[real, place], rights[source] = (source, place), right
+            case (_, left, _) if os.path.realpath(left) not in known:
+                made.refuse(source, f"is a right view; name the left one too, {left}")
+    return lefts, rights
 
 
 def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:

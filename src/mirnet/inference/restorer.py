@@ -19,6 +19,7 @@ from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth
 from mirnet.inference.pil import is_pil, through_array
+from mirnet.inference.planning import Job
 from mirnet.inference.running import Runner
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Options, Treatment
@@ -150,32 +151,39 @@ class Restorer:
                 f"an image is a NumPy array, a tensor or a PIL image, not a {type(image).__name__}"
             )
         pixels = image[:, :, None] if image.ndim == 2 else image
-        pixels = self._restore_pixels(pixels, treatment, image.dtype)
+        pixels = self._restore_pixels((pixels,), treatment, image.dtype)
         return pixels[:, :, 0] if image.ndim == 2 else pixels
+
+    @property
+    def views(self) -> int:
+        """Pictures that it takes together: 2 for the left and the right view of a dual pixel."""
+        return self.model.config.in_channels // 3
 
     def restore_photo(
         self,
-        photo: Photo,
+        *views: Photo,
         treatment: Treatment = Treatment(),  # noqa: B008  (frozen)
-        *,
         depth: OutputDepth = "keep",
         where: str = "photo",
         progress: Progress = ignore_progress,
     ) -> Photo:
         """Restore a photo; its alpha and metadata are kept, and its depth unless told.
 
-        ``where`` is what messages begin with; ``progress`` is as in ``restore_file``.
+        Of the two ``views`` of a dual-pixel photo, the left one's are. ``where`` is what messages
+        begin with; ``progress`` is as in ``restore_file``.
         """
         check_depth(depth)
+        photo = views[0]
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
-        pixels = self._restore_pixels(photo.pixels, treatment, dtype, where, progress)
-        return photo.with_pixels(pixels)
+        together = tuple(view.pixels for view in views)
+        return photo.with_pixels(self._restore_pixels(together, treatment, dtype, where, progress))
 
     def restore_file(
         self,
         source: str | Path,
         target: str | Path,
         *,
+        right: str | Path | None = None,
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
@@ -185,9 +193,11 @@ class Restorer:
         """Restore a photo file into another, with its depth, alpha and metadata.
 
         Args:
-            source: a PNG, JPEG, TIFF, WebP or AVIF file; it is not touched.
+            source: a PNG, JPEG, TIFF, WebP or AVIF file; it is not touched. For a network that
+                takes two views, the left one, or a TIFF whose two pages they are.
             target: the file to write; its suffix decides the format. It is written whole or not
                 at all.
+            right: the right view, if it is a file of its own.
             depth: bits per channel of the target, or ``float``; as in the source unless told.
             quality: of JPEG, WebP and AVIF, 1–100; 95 unless told, or without loss where the
                 source was.
@@ -209,8 +219,8 @@ class Restorer:
             allow_damaged=allow_damaged,
             progress=progress,
         )
-        source, target = Path(source), Path(target)
-        return steps.write(steps.restore(steps.read(source, target), source), target)
+        job = Job(Path(source), Path(target), None if right is None else Path(right))
+        return steps.write(steps.restore(steps.read(job), job), job.target)
 
     def require_memory(self, height: int, width: int, treatment: Treatment, *, where: str) -> None:
         """Raise InsufficientMemoryError, which begins with ``where``, if such a photo won't fit."""
@@ -226,28 +236,27 @@ class Restorer:
 
     def _restore_pixels(
         self,
-        pixels: AnyArray,
+        views: tuple[AnyArray, ...],
         treatment: Treatment,
         dtype: np.dtype[Any],
         where: str = "image",
         progress: Progress = ignore_progress,
     ) -> AnyArray:
-        if np.issubdtype(pixels.dtype, np.floating) and pixels.size:
-            _check_range(float(pixels.min()), float(pixels.max()))
-        if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-            raise ValueError(f"an image is (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}")
+        for pixels in views:
+            _check_pixels(pixels)
         if self.model.config.out_channels != 3:
             raise ValueError(f"this network gives {self.model.config.out_channels} channels, not 3")
-        if self.model.config.in_channels != 3:
+        if self.model.config.in_channels != 3 * len(views):
             raise ValueError(
                 f"this network takes {self.model.config.in_channels} channels; give it a tensor "
                 f"(N, {self.model.config.in_channels}, H, W)"
             )
-        planes = torch.from_numpy(to_planes(pixels))[None]
-        is_8_bits = pixels.dtype == dtype == np.uint8
+        first, *others = (torch.from_numpy(to_planes(pixels)) for pixels in views)
+        planes = (torch.cat([first, *others]) if others else first)[None]
+        is_8_bits = all(pixels.dtype == dtype == np.uint8 for pixels in views)
         restored = self._restore_batch(planes, treatment, where, progress, for_8_bits=is_8_bits)[0]
-        del planes
-        return from_planes(restored.numpy(), channels=pixels.shape[2], dtype=dtype)
+        del planes, first, others
+        return from_planes(restored.numpy(), channels=views[0].shape[2], dtype=dtype)
 
     def _restore_batch(
         self,
@@ -278,6 +287,13 @@ class Restorer:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
             outputs = treatment.after(inputs, outputs)
         return outputs.to(images.device, images.dtype)
+
+
+def _check_pixels(pixels: AnyArray) -> None:
+    if np.issubdtype(pixels.dtype, np.floating) and pixels.size:
+        _check_range(float(pixels.min()), float(pixels.max()))
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+        raise ValueError(f"an image is (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}")
 
 
 def _check_blend(treatment: Treatment, config: NetworkConfig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mirnet.checkpoints.catalog import resolve
+from mirnet.checkpoints.catalog import CATALOG, resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import Checkpoint
 from mirnet.choices import TaskName
@@ -25,6 +25,17 @@ def weights_for(task: TaskName | None, weights: str | None) -> str:
             "with --weights FILE"
         )
     return weights or own or ""
+
+
+def views_of(task: TaskName | None, weights: str) -> int:
+    """How many pictures go in together: 2 for the two views of a dual-pixel photo.
+
+    Raises CheckpointError if the weights can't be used.
+    """
+    known = CATALOG[weights].task if weights in CATALOG else task
+    if known is not None:
+        return TASKS[known].views
+    return load_checkpoint(resolve(weights)).config.in_channels // 3
 
 
 def digest_of(weights: str) -> str:

@@ -152,6 +152,33 @@ def test_thumbnails_behind_the_photo_are_no_pages(save: Any) -> None:
                 read_photo(path)
 
 
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_two_pages_are_two_views(save: Any, thumbnail: bool) -> None:
+    """The second page of a file that another one is appended to, with a thumbnail between."""
+    left, right = tiff(picture()), tiff(picture()[::-1])
+    shift = len(left) + len(left) % 2
+    start = struct.unpack_from("<L", left, 4)[0]
+    link, place = start + 2 + 12 * 9, struct.unpack_from("<L", right, 4)[0]
+    directory = Reader(right).main()
+    offsets = number(directory.fields[273].numbers()[0] + shift)
+    moved = Directory(directory.fields | {273: offsets})
+    content = left.ljust(shift, b"\0") + right[:place]
+    content += bytes(len(content) % 2)
+    pages = [moved]
+    if thumbnail:
+        pages.insert(0, Directory({254: number(1)}))
+    for page in pages:
+        content = content[:link] + struct.pack("<L", len(content)) + content[link + 4 :]
+        link = len(content) + 2 + 12 * len(page.fields)
+        content += serialize(page, len(content))
+    path = save(content, "views.tif")
+    assert np.array_equal(read_photo(path, view=0).pixels, picture())
+    assert np.array_equal(read_photo(path, view=1).pixels, picture()[::-1])
+    assert read_header(path, view=1) == read_photo(path, view=1).header
+    with pytest.raises(PhotoError, match="holds several pages"):
+        read_photo(path)
+
+
 def test_many_pages_are_many_pages(save: Any) -> None:
     content = tiff(picture())
     start = struct.unpack_from("<L", content, 4)[0]
@@ -162,6 +189,8 @@ def test_many_pages_are_many_pages(save: Any) -> None:
         link = len(content) - 4
     with pytest.raises(PhotoError, match="holds several pages"):
         read_photo(save(content, "a.tif"))
+    with pytest.raises(PhotoError, match="holds several pages"):
+        read_photo(save(content, "a.tif"), view=1)
 
 
 def test_layers_are_left_out_with_a_word_however_large(save: Any) -> None:

@@ -14,6 +14,11 @@ class UnusableError(Exception):
     """A photo can't be used faithfully; the message is a clause that goes on from its path."""
 
 
+ONE_PICTURE = (
+    "is one picture, and not the two views of a dual-pixel photo; name these …_L and …_R, or save "
+    "them as the two pages of a TIFF, the left one first"
+)
+"""Why a file can't be used where two views are wanted."""
 MOST_BYTES = 16 << 20
 """Of metadata in one file that are read, unpacked."""
 

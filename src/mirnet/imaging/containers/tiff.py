@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from itertools import islice
 
 from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers.contents import Contents, Part, UnusableError
+from mirnet.imaging.containers.contents import ONE_PICTURE, Contents, Part, UnusableError
 from mirnet.imaging.directories import LONG, UNDEFINED, Directory, Field, Layout, Reader, serialize
 from mirnet.imaging.metadata import Metadata, iptc_from_photoshop
 
@@ -43,21 +44,28 @@ MOST_FIELD = 1 << 20
 """Bytes of a private field that is carried; larger ones hold pictures and layers."""
 
 
-def inspect(data: Buffer) -> Contents:
-    """What a TIFF file holds. Raises UnusableError for RAW, and for what no decoder here reads."""
+def inspect(data: Buffer, view: int | None = None) -> Contents:
+    """What a TIFF file holds. Raises UnusableError for RAW, and for what no decoder here reads.
+
+    Args:
+        data: the file.
+        view: which of its two pages, 0 or 1; without, it must have one.
+    """
     try:
         reader = Reader(data, most=MOST_FIELD, unlimited=PIXELS | {XMP, IPTC, PHOTOSHOP, ICC})
         main = reader.main()
-        pages = Reader(data, only=frozenset({SUBFILE}))
-        pages.main()
-        is_one = all(_number(page, SUBFILE, 0) & REDUCED for page in pages.following())
+        further = _further_pages(data)
+        if view == 1 and further:
+            main = next(islice(reader.following(), further[0], None))
     except ValueError as error:
         raise UnusableError(f"is truncated or damaged ({error}); get a fresh copy") from error
     if _is_raw(data, main):
         raise UnusableError(
             "is a RAW photo; develop it to a 16-bit TIFF first (with darktable or RawTherapee, say)"
         )
-    if not is_one:
+    if view is not None and not further:
+        raise UnusableError(ONE_PICTURE)
+    if len(further) != (view is not None):
         raise UnusableError("holds several pages; extract the one that you want")
     if lost := PIXELS.intersection(reader.faults):
         raise UnusableError(f"is truncated or damaged (tag {min(lost)}); get a fresh copy")
@@ -214,6 +222,15 @@ def _require_known_samples(main: Directory) -> None:
             "has a channel beside its colours that isn't said to be alpha; remove it, or save it "
             "as alpha (ExtraSamples 2)"
         )
+
+
+def _further_pages(data: Buffer) -> list[int]:
+    """Which of the directories behind the first are pages, and no thumbnails: up to two."""
+    reader = Reader(data, only=frozenset({SUBFILE}))
+    reader.main()
+    following = enumerate(reader.following())
+    pages = (number for number, page in following if not _number(page, SUBFILE, 0) & REDUCED)
+    return list(islice(pages, 2))
 
 
 def _number(directory: Directory, tag: int, default: int) -> int:
