@@ -46,7 +46,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="denoising-small",
             task="denoising",
-            sha256="8c05e9613a65f47607bd4dd68ebca1a7c697ccef91cb6690fa3d59782d2899cf",
+            sha256="cbf7c74e988385fd346b41e82ba213d156368c5cdc747090e32cfe481b47359c",
             summary="noise of phones and of little light; the small network, 0.5 M parameters",
         ),
         Weights(
