@@ -14,9 +14,9 @@ from mirnet.choices import DataSetName, Device, ProtocolName, Split
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs, left_out
 from mirnet.errors import DataError
+from mirnet.evaluation.journal import JOURNAL, OtherScoresError
 from mirnet.evaluation.method import by_network
 from mirnet.evaluation.published import Table, published
-from mirnet.evaluation.run import JOURNAL, OtherScoresError
 from mirnet.evaluation.run import run as score
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS, Protocol
