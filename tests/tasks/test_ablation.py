@@ -13,6 +13,8 @@ from mirnet.data.packing import pack
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.networks import build
 from mirnet.tasks.ablation import ablate, as_markdown, costs, orderings
@@ -177,12 +179,18 @@ def test_wrong_arguments_get_one_line(
     assert words in capsys.readouterr().err
 
 
-def test_a_pair_that_cant_be_scored_ends_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["cut", "of another size"])
+def test_a_pair_that_cant_be_scored_is_refused_before_training(tmp_path: Path, fault: str) -> None:
     data = publishers.realsr(tmp_path / "data", scale=3)
     broken = max(data.rglob("*_LR3.png"), key=lambda path: "Test" in path.parts)
-    broken.write_bytes(broken.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"not scored: .*truncated"):
+    if fault == "cut":
+        broken.write_bytes(broken.read_bytes()[:200])
+    else:
+        write_photo(Photo(pixels=random_pixels((40, 40, 3))), broken)
+    with pytest.raises(DataError) as told:
         ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=1)
+    assert str(told.value).startswith(f"{broken}: ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pair_that_was_not_packed_ends_the_table(tmp_path: Path) -> None:

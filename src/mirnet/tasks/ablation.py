@@ -14,6 +14,7 @@ from mirnet.choices import DataSetName, Device, ProtocolName, Split
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs, left_out
 from mirnet.errors import DataError
+from mirnet.evaluation.evaluate import evaluate
 from mirnet.evaluation.journal import JOURNAL, OtherScoresError
 from mirnet.evaluation.method import by_network
 from mirnet.evaluation.published import Table, published
@@ -84,6 +85,8 @@ def ablate(
     Returns:
         The rows, with PSNR by seed, mean and standard deviation, and how many of the paper's
         orderings held.
+
+    Raises DataError, before anything is trained, for a pair that can't be scored.
     """
     dataset = dataset or found_in(data, "super-resolution", preferred=PAPERS)
     is_realsr = dataset in TASKS["super-resolution"].benchmarks
@@ -97,6 +100,8 @@ def ablate(
         )
     for name, why in left_out(data, split).items():
         raise DataError(f"{data}: {name} was not packed, {why}; mend it, and pack again")
+    # Before the first variant is trained, and not after: every pair can be read and scored.
+    evaluate(lambda views: views[:, :3], pairs, protocol)
     rows = costs(number, budget)
     for variant, row in zip(ABLATIONS[number], rows, strict=True):
         row["psnr"] = []
