@@ -3,14 +3,16 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from mirnet.choices import AblationBudget, Split, TableNumber
 from mirnet.cli.app import main
 from mirnet.data.packing import pack
+from mirnet.data.picture import file_sha256
 from mirnet.data.sources import find_pairs
+from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
 from mirnet.imaging.io import write_photo
@@ -110,7 +112,27 @@ def test_a_table_is_trained_scored_and_kept(
     assert log.read_bytes() == before
     text = as_markdown(result)
     assert "| SKFF |" in text
+    assert_names_what_made_it(result, text, tmp_path / "out" / "runs")
     assert f"Of the paper's 3 orderings by PSNR, {result['orderings']['held']} held." in text
+
+
+def assert_names_what_made_it(result: dict[str, Any], text: str, runs: Path) -> None:
+    """Data, weights and code; and the paper's data for the paper's column alone."""
+    scores = json.loads((runs / f"{FULL}-seed1" / "scores" / "score.json").read_text())
+    data = {name: scores["data"][name] for name in ("pairs", "sha256")}
+    assert result["data"] == {"folder": "data", "dataset": "realsr-x3", "split": "test", **data}
+    assert result["scored_by"] == {"code_sha256": code_sha256(), "versions": versions()}
+    assert result["rows"][-1]["row"] == "SKFF"
+    weights = result["rows"][-1]["weights"]
+    assert weights == [
+        file_sha256(runs / f"{FULL}-seed{seed}" / "model.safetensors") for seed in range(2)
+    ]
+    head, _, rest = text.partition("\n")
+    assert "RealSR" not in head
+    assert f"({result['data']['split']}) of data by protocol realsr-x3" in rest
+    assert "| PSNR on RealSR ×3 in the paper |" in rest
+    for digest in (weights[0][:12], data["sha256"], code_sha256()):
+        assert f"`{digest}`" in rest
 
 
 @pytest.mark.parametrize(("scales", "protocol"), [((2, 3, 4), "realsr-x3"), ((4,), "realsr-x4")])
