@@ -228,6 +228,16 @@ def test_a_pair_that_was_not_packed_ends_the_table(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_runs_do_not_become_data(tmp_path: Path, part: str) -> None:
+    for number, split in enumerate(("train", "val")):
+        pixels = random_pixels((40, 40, 3), seed=number)
+        put_pair(tmp_path / "mine" / split, "0", pixels, 5)
+    place = tmp_path / "mine" / part / "target"
+    with pytest.raises(DataError, match=r"is among the pictures in .*; name another --output"):
+        ablate(9, TINY, tmp_path / "mine", "pairs", place, seeds=1)
+
+
 def test_pairs_that_are_trained_on_are_not_scored(tmp_path: Path) -> None:
     for number in range(3):
         put_pair(tmp_path / "mine", f"{number}", random_pixels((40, 40, 3), seed=number), 5)

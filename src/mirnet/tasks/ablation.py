@@ -11,6 +11,7 @@ import numpy as np
 
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import DataSetName, Device, ProtocolName, Split
+from mirnet.data.checking import require_apart
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs, left_out
 from mirnet.environment import code_sha256, versions
@@ -95,8 +96,10 @@ def ablate(
     protocol = PROTOCOLS[cast(ProtocolName, dataset) if is_realsr else PAPERS]
     split: Split = "test" if "test" in DATASETS[dataset].counts else "val"
     pairs = find_pairs(data, dataset, split)
-    learnt = {pair.place for pair in find_pairs(data, dataset, "train")}
-    if both := [pair.place for pair in pairs if pair.place in learnt]:
+    learnt = find_pairs(data, dataset, "train")
+    require_apart(folder, (*pairs, *learnt))
+    places = {pair.place for pair in learnt}
+    if both := [pair.place for pair in pairs if pair.place in places]:
         raise DataError(
             f"{both[0]}: is both trained on and scored; {data} needs train/ and {split}/"
         )
