@@ -1,5 +1,6 @@
 """A tiny network and photos that many tests need."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,22 @@ def make_photo(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def forbid(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Takes the right to read a file away; root, whom no mode keeps from it, has none either."""
+
+    def take(path: Path) -> None:
+        def opened(self: Path, *args: Any, **kind: Any) -> Any:
+            if self == path:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return as_before(self, *args, **kind)
+
+        as_before = Path.open
+        monkeypatch.setattr(Path, "open", opened)
+
+    return take
 
 
 def random_pixels(shape: tuple[int, ...], dtype: Any = np.uint8, seed: int = 0) -> NDArray[Any]:

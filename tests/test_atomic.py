@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from mirnet.atomic import remove_leftovers, replacing, require_folder
+from mirnet.atomic import new_folder, remove_leftovers, replacing, require_folder
 
 
 def test_what_is_written_becomes_the_file(tmp_path: Path) -> None:
@@ -138,3 +138,21 @@ def test_only_what_dead_processes_of_this_machine_left_is_removed(
     remove_leftovers(tmp_path / "theirs")
     assert len(list((tmp_path / "theirs").iterdir())) == 1
     remove_leftovers(tmp_path / "nowhere")
+
+
+def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:
+    def fail_in(folder: Path, name: str | None = None) -> None:
+        with pytest.raises(RuntimeError), new_folder(folder):
+            if name:
+                (folder / name).touch()
+            raise RuntimeError
+
+    (tmp_path / "theirs").mkdir()
+    fail_in(tmp_path / "theirs")
+    fail_in(tmp_path / "theirs" / "a" / "b")
+    assert list((tmp_path / "theirs").iterdir()) == []
+    fail_in(tmp_path / "ours" / "a", "work")
+    assert (tmp_path / "ours" / "a" / "work").exists()
+    with new_folder(tmp_path / "empty"):
+        pass
+    assert (tmp_path / "empty").exists()

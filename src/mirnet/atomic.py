@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and leaving no folder behind for nothing."""
 
 from __future__ import annotations
 
@@ -49,6 +49,20 @@ def require_folder(folder: Path) -> None:
     """Make ``folder`` if it isn't there; OSError if that fails or no file can be written in it."""
     folder.mkdir(parents=True, exist_ok=True)
     _try_to_write(folder / _temporary_name(""))
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and those above it; if the block raises, what was made and is empty goes."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # what holds something stays
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def remove_leftovers(folder: Path) -> None:

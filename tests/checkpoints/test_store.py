@@ -209,6 +209,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     refused(tmp_path / "gone.safetensors", "there is no such weights file")
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_that_must_not_be_read_is_not_called_damaged(
+    tmp_path: Path, tiny_weights: Path, forbid: Callable[[Path], None], suffix: str
+) -> None:
+    path = tmp_path / f"theirs{suffix}"
+    path.write_bytes(tiny_weights.read_bytes())
+    forbid(path)
+    refused(path, r"can't be read \(Permission denied\); get the right to read it, or name a copy$")
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(b"HDF")

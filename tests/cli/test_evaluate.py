@@ -202,13 +202,14 @@ def test_two_methods_of_one_name_are_refused(
         (("--compare", "a.json", "b.json"), "a.json: there is no such file"),
         (("EMPTY",), "has no folder target/"),
         (("MINE", "MINE", "--baseline", "clahe"), "two folders are called"),
+        (("MINE", "--baseline", "clahe", "-o", "INPUT"), "input: is among the pictures in MINE"),
     ],
 )
 def test_wrong_arguments_get_one_line(
     arguments: tuple[str, ...], words: str, mine: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"MINE": str(mine), "EMPTY": str(tmp_path / "empty")}
+    places = {"MINE": str(mine), "INPUT": str(mine / "input"), "EMPTY": str(tmp_path / "empty")}
     assert main(["evaluate", *(places.get(each, each) for each in arguments)]) == 1
     said = capsys.readouterr()
     assert words.replace("MINE", str(mine)) in said.err

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mirnet.data.checking import require_sizes, require_targets, require_views
+from mirnet.data.checking import require_apart, require_sizes, require_targets, require_views
 from mirnet.data.matching import listed
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture
@@ -148,3 +148,17 @@ def test_pairs_without_a_target_teach_nothing(make_pairs: MakePairs) -> None:
     pair = Pair(id="a", views=find_pairs(make_pairs("a"))[0].views, target=None)
     with pytest.raises(DataError, match="here: a has no target"):
         require_targets([pair], of="here")
+
+
+@pytest.mark.parametrize("place", ["input", "target", "target/made/now", "other/../input", "link"])
+def test_results_do_not_become_data(make_pairs: MakePairs, tmp_path: Path, place: str) -> None:
+    folder = make_pairs("a")
+    (folder / "link").symlink_to(folder / "input")
+    with pytest.raises(DataError, match=r"is among the pictures in .*; name another --output"):
+        require_apart(folder / place, find_pairs(folder))
+
+
+def test_results_may_lie_beside_the_data(make_pairs: MakePairs) -> None:
+    folder = make_pairs("a")
+    for place in (folder, folder / "scores", folder / "inputs", folder.parent):
+        require_apart(place, find_pairs(folder))

@@ -162,3 +162,16 @@ def test_pictures_of_any_program_are_scored(pairs: Path, tmp_path: Path) -> None
     write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8)), theirs / "far.png")
     with pytest.raises(DataError, match=r"far\.png: is 8×8, its pair is 40×32"):
         by_pictures(theirs).restore(found[0], torch.zeros(1, 3, 32, 40))
+
+
+def test_a_broken_picture_of_a_program_is_the_one_that_is_named(
+    pairs: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (pair,) = (pair for pair in find_pairs(pairs) if pair.id == "far")
+    content = Path(pair.views[0].place).read_bytes()
+    (theirs / "far.png").write_bytes(content[: len(content) // 2])
+    (fault,) = score_pairs(by_pictures(theirs), [pair], PHOTO)
+    assert isinstance(fault, Fault)
+    assert fault.why.startswith(f"{theirs / 'far.png'}: truncated or damaged")

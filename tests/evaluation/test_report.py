@@ -178,6 +178,23 @@ def test_a_pair_whose_restored_picture_is_gone_is_not_shown(lol: Path) -> None:
     assert "by <brighter>" not in page(write_report(lol / "out", pairs)).text
 
 
+@pytest.mark.parametrize("damage", ["a picture", "a journal"])
+def test_a_picture_that_was_not_scored_is_not_shown(lol: Path, damage: str) -> None:
+    """Neither one that was put in its place, nor one that nothing can be said of any more."""
+    pairs = find_pairs(lol / "data", "lol", "test")
+    place = lol / "out" / "histogram-equalisation"
+    crop = "<figcaption>histogram-equalisation</figcaption>"
+    assert write_report(lol / "out", pairs).read_text("utf-8").count(crop) == len(pairs)
+    if damage == "a journal":
+        (place / "journal.jsonl").write_text("{}\n")
+    for path in (place / "pictures").iterdir():
+        if damage == "a picture":
+            write_photo(Photo(pixels=random_pixels((64, 64, 3))), path)
+    report = write_report(lol / "out", pairs)
+    assert crop not in report.read_text("utf-8")
+    assert "by <brighter>" in page(report).text
+
+
 def test_damaged_scores_of_another_method_are_left_out(
     lol: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

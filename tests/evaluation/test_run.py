@@ -19,8 +19,9 @@ from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, PhotoError
 from mirnet.evaluation.compare import compare
+from mirnet.evaluation.journal import NothingScoredError, OtherScoresError, picture_path
 from mirnet.evaluation.method import Method, by_pictures
-from mirnet.evaluation.run import NothingScoredError, picture_path, run
+from mirnet.evaluation.run import run
 from mirnet.evaluation.scores import Scores, read_scores
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
@@ -250,6 +251,65 @@ def test_a_picture_that_is_gone_is_made_again(
     scored(again)
     assert again.seen == ["2"]
     assert picture_path(tmp_path / "out", "2").exists()
+
+
+def test_a_picture_that_was_replaced_is_made_again(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scored(Darker())
+    path = picture_path(tmp_path / "out", "2")
+    before = path.read_bytes()
+    shutil.copyfile(tmp_path / "data" / "target" / "2.png", path)
+    again = Darker()
+    scored(again)
+    assert again.seen == ["2"]
+    assert path.read_bytes() == before
+
+
+def test_the_picture_of_a_pair_that_is_no_more_goes(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scored(Darker())
+    out = tmp_path / "out"
+    theirs = out / "pictures" / "theirs.png"
+    theirs.write_bytes(b"a stranger's")
+    picture_path(out, "1").write_bytes(b"a stranger's too")
+    for name in ("1", "2"):
+        for part in ("input", "target"):
+            (tmp_path / "data" / part / f"{name}.png").rename(tmp_path / f"{part}-{name}.png")
+    scored(Darker())
+    left = sorted(path.name for path in (out / "pictures").iterdir())
+    assert left == ["0.png", "1.png", "3.png", "theirs.png"]
+    for part in ("input", "target"):
+        (tmp_path / f"{part}-2.png").rename(tmp_path / "data" / part / "2.png")
+    again = Darker()
+    scored(again)
+    assert again.seen == ["2"]
+    assert picture_path(out, "2").exists()
+
+
+def test_the_picture_of_a_pair_that_cant_be_read_now_stays(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    scored(Darker())
+    (tmp_path / "data" / "input" / "1.png").unlink()
+    (tmp_path / "data" / "target" / "1.png").unlink()
+    scored(Darker(), unreadable={"1": "is torn"})
+    assert picture_path(tmp_path / "out", "1").exists()
+
+
+def test_scores_of_a_version_that_noted_no_pictures_are_other_scores(
+    scored: Callable[..., Scores], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored(Darker())
+    journal = tmp_path / "out" / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines[1:]:
+        del line["picture"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.setattr("mirnet.evaluation.method.code_sha256", lambda: "newer")
+    with pytest.raises(OtherScoresError, match="holds scores of another code"):
+        scored(Darker())
 
 
 def test_what_a_killed_run_left_is_removed(scored: Callable[..., Scores], tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_newer_or_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_what_no_run_writes_is_damaged(tmp_path: Path) -> None:
-    scores(pair("a", 20), pair("b", 30)).write(tmp_path)
+    scores(pair("a", 20, "in"), pair("b", 30, "in"), pair("c", np.inf)).write(tmp_path)
     path = tmp_path / "score.json"
     sound = path.read_text()
     read_scores(path)
@@ -89,6 +89,21 @@ def test_what_no_run_writes_is_damaged(tmp_path: Path) -> None:
     damage(lambda found: found["protocol"].pop("version"))
     damage(lambda found: found.update(protocol="photo"))
     damage(lambda found: found["made"].pop("at"))
+    damage(lambda found: found["means"].update(psnr=31))
+    damage(lambda found: found["scores"][2]["scores"].update(psnr=40))
+    damage(lambda found: found["input_means"].update(psnr=19.1))
+    damage(lambda found: found["groups"]["in"].update(psnr=25.001))
+    damage(lambda found: found["groups"].clear())
+    damage(lambda found: found.pop("means"))
+
+
+def test_the_last_bits_of_a_mean_may_be_another_machine_s(tmp_path: Path) -> None:
+    scores(pair("a", 1 / 3), pair("b", 20)).write(tmp_path)
+    path = tmp_path / "score.json"
+    found = json.loads(path.read_text())
+    found["means"]["psnr"] *= 1 + 1e-14
+    path.write_text(json.dumps(found))
+    read_scores(path)
 
 
 def test_a_folder_is_not_its_file(tmp_path: Path) -> None:

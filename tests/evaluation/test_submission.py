@@ -137,3 +137,24 @@ def test_a_file_of_other_pictures_is_made_again(boxes: tuple[Pair, ...], tmp_pat
     assert (files / "0001.mat").stat().st_mtime_ns == first
     for name, value in (("0001", 0.25), ("0002", 0.75)):
         assert loadmat(files / f"{name}.mat")["Idenoised"][0, 0].max() == np.float32(value)
+
+
+def test_a_file_that_was_changed_since_is_made_again(
+    boxes: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    write_submission(HALF, boxes, tmp_path)
+    sound, other = (tmp_path / "submission" / f"{scene}.mat" for scene in ("0001", "0002"))
+    kept, whole = sound.stat().st_mtime_ns, loadmat(other)["Idenoised"]
+    other.write_bytes(other.read_bytes()[:500])
+    write_submission(HALF, boxes, tmp_path)
+    assert sound.stat().st_mtime_ns == kept
+    for box, again in zip(whole[0], loadmat(other)["Idenoised"][0], strict=True):
+        assert np.array_equal(box, again)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[1]"])
+def test_a_damaged_record_is_named(boxes: tuple[Pair, ...], tmp_path: Path, damage: str) -> None:
+    write_submission(HALF, boxes, tmp_path)
+    (tmp_path / "made_of.json").write_text(damage)
+    with pytest.raises(DataError, match=r"made_of\.json: is damaged; remove it, and all"):
+        write_submission(HALF, boxes, tmp_path)

@@ -43,6 +43,14 @@ def test_a_system_that_does_not_tell_the_peak_gives_none(
     assert measure_cost(TINY, 8, 8, **KIND).memory is None
 
 
+def test_what_will_not_fit_is_told_before_anything_is_taken() -> None:
+    with pytest.raises(
+        InsufficientMemoryError,
+        match=r"^measurement: 1048576×1048576 needs at least .* are free.*; give it more, or take",
+    ):
+        measure_apart(TINY, 1 << 20, 1 << 20, **KIND)
+
+
 def test_no_runs_are_refused() -> None:
     with pytest.raises(ConfigError, match="runs: must be a whole number from 1"):
         measure_cost(TINY, 8, 8, runs=0)

@@ -34,10 +34,12 @@ class OutOfMemory(MIRNetV2):
     "words",
     [
         "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: not enough memory",
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 120000000000 bytes. Error code 12 (Cannot allocate memory)",
         "Exception from src/core/src/runtime/allocator.cpp:79:\nstd::bad_alloc\n",
         "Check 'ptr' failed at cpu_memory.cpp:257:\nFailed to allocate 740294656 bytes of memory",
     ],
-    ids=["PyTorch", "OpenVINO's tensors", "OpenVINO's graph"],
+    ids=["PyTorch", "PyTorch on Linux", "OpenVINO's tensors", "OpenVINO's graph"],
 )
 def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
     caplog: pytest.LogCaptureFixture, words: str

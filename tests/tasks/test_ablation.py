@@ -3,16 +3,20 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from mirnet.choices import AblationBudget, Split, TableNumber
 from mirnet.cli.app import main
 from mirnet.data.packing import pack
+from mirnet.data.picture import file_sha256
 from mirnet.data.sources import find_pairs
+from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.networks import build
 from mirnet.tasks.ablation import ablate, as_markdown, costs, orderings
@@ -108,7 +112,27 @@ def test_a_table_is_trained_scored_and_kept(
     assert log.read_bytes() == before
     text = as_markdown(result)
     assert "| SKFF |" in text
+    assert_names_what_made_it(result, text, tmp_path / "out" / "runs")
     assert f"Of the paper's 3 orderings by PSNR, {result['orderings']['held']} held." in text
+
+
+def assert_names_what_made_it(result: dict[str, Any], text: str, runs: Path) -> None:
+    """Data, weights and code; and the paper's data for the paper's column alone."""
+    scores = json.loads((runs / f"{FULL}-seed1" / "scores" / "score.json").read_text())
+    data = {name: scores["data"][name] for name in ("pairs", "sha256")}
+    assert result["data"] == {"folder": "data", "dataset": "realsr-x3", "split": "test", **data}
+    assert result["scored_by"] == {"code_sha256": code_sha256(), "versions": versions()}
+    assert result["rows"][-1]["row"] == "SKFF"
+    weights = result["rows"][-1]["weights"]
+    assert weights == [
+        file_sha256(runs / f"{FULL}-seed{seed}" / "model.safetensors") for seed in range(2)
+    ]
+    head, _, rest = text.partition("\n")
+    assert "RealSR" not in head
+    assert f"({result['data']['split']}) of data by protocol realsr-x3" in rest
+    assert "| PSNR on RealSR ×3 in the paper |" in rest
+    for digest in (weights[0][:12], data["sha256"], code_sha256()):
+        assert f"`{digest}`" in rest
 
 
 @pytest.mark.parametrize(("scales", "protocol"), [((2, 3, 4), "realsr-x3"), ((4,), "realsr-x4")])
@@ -177,12 +201,18 @@ def test_wrong_arguments_get_one_line(
     assert words in capsys.readouterr().err
 
 
-def test_a_pair_that_cant_be_scored_ends_the_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["cut", "of another size"])
+def test_a_pair_that_cant_be_scored_is_refused_before_training(tmp_path: Path, fault: str) -> None:
     data = publishers.realsr(tmp_path / "data", scale=3)
     broken = max(data.rglob("*_LR3.png"), key=lambda path: "Test" in path.parts)
-    broken.write_bytes(broken.read_bytes()[:200])
-    with pytest.raises(DataError, match=r"not scored: .*truncated"):
+    if fault == "cut":
+        broken.write_bytes(broken.read_bytes()[:200])
+    else:
+        write_photo(Photo(pixels=random_pixels((40, 40, 3))), broken)
+    with pytest.raises(DataError) as told:
         ablate(9, TINY, data, "realsr-x3", tmp_path / "out", seeds=1)
+    assert str(told.value).startswith(f"{broken}: ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pair_that_was_not_packed_ends_the_table(tmp_path: Path) -> None:
@@ -196,6 +226,16 @@ def test_a_pair_that_was_not_packed_ends_the_table(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"was not packed, .*mend it, and pack again"):
         ablate(9, TINY, packed, None, tmp_path / "out", seeds=1)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_runs_do_not_become_data(tmp_path: Path, part: str) -> None:
+    for number, split in enumerate(("train", "val")):
+        pixels = random_pixels((40, 40, 3), seed=number)
+        put_pair(tmp_path / "mine" / split, "0", pixels, 5)
+    place = tmp_path / "mine" / part / "target"
+    with pytest.raises(DataError, match=r"is among the pictures in .*; name another --output"):
+        ablate(9, TINY, tmp_path / "mine", "pairs", place, seeds=1)
 
 
 def test_pairs_that_are_trained_on_are_not_scored(tmp_path: Path) -> None:

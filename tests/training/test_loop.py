@@ -230,7 +230,9 @@ def test_a_folder_that_does_not_do_is_named_before_training(
         train(make_recipe(model=six), tmp_path / "run")
     large = ScheduleRecipe(stages=(Stage(steps=1, patch_size=512, batch_size=1),))
     with pytest.raises(DataError, match=r"smaller than the largest patch \(512\)"):
-        train(make_recipe(schedule=large), tmp_path / "run")
+        train(make_recipe(schedule=large), tmp_path / "runs" / "run")
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_last_partial_interval_is_logged(make_recipe: MakeRecipe, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,16 @@ def stepped(state: TrainingState) -> TrainingState:
     state.optimizer.step()
     state.step = 4
     return state
+
+
+def test_a_state_that_must_not_be_read_is_not_called_damaged(
+    make_recipe: MakeRecipe, tmp_path: Path, forbid: Callable[[Path], None]
+) -> None:
+    recipe, path = make_recipe(), tmp_path / "state.safetensors"
+    stepped(start_or_resume(recipe, tmp_path, CPU, "data")).save(path, recipe)
+    forbid(path)
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: can't be read \(Permission"):
+        start_or_resume(recipe, tmp_path, CPU, "data")
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")

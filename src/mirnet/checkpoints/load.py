@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirnet.checkpoints.convert import read_released
-from mirnet.checkpoints.store import Checkpoint, read_checkpoint
+from mirnet.checkpoints.store import Checkpoint, read_checkpoint, require_readable
 from mirnet.errors import CheckpointError
 from mirnet.models.network import Network
 
@@ -23,8 +23,7 @@ def load_model(path: str | Path) -> Network:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """What a weights file holds, a safetensors file of mirnet or a released ``.pth`` file."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such weights file")
+    require_readable(path)
     if path.suffix in PICKLE_SUFFIXES:
         return read_released(path)
     if path.suffix != ".safetensors":

@@ -99,11 +99,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a safetensors checkpoint and check that its weights fit its config.
 
     Raises:
-        CheckpointError: the file is missing, damaged, of another program or a newer version, or
-            its weights are not those of its config; the message names the fault.
+        CheckpointError: the file is missing, can't be read, is damaged, of another program or a
+            newer version, or its weights are not those of its config; the message names the fault.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such weights file")
+    require_readable(path)
     try:
         with safe_open(path, framework="pt") as file:
             description = _description(file.metadata() or {}, path)
@@ -127,6 +126,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
         expected = build(checkpoint.config).state_dict()
     check_weights(weights, expected, str(path))
     return checkpoint
+
+
+def require_readable(path: Path) -> None:
+    """Raise CheckpointError if there is no such file, or the system gives none of it.
+
+    safetensors says of a file that must not be read that there is none.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such weights file")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: can't be read ({error.strerror}); get the right to read it, or name a copy"
+        ) from error
 
 
 def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], where: str) -> None:

@@ -97,6 +97,8 @@ def evaluate(
     if workers is not None and not 1 <= workers <= 256:
         raise DataError(f"--workers: must be from 1 to 256, got {workers}")
     subjects = _subjects(folders, benchmark, data, protocol, note)
+    output = output.expanduser() if output else None
+    _require_apart(output, subjects)
     if pictures is not None and (weights is not None or len(subjects) > 1):
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
     if pictures is not None and (task, device, precision) != (None, "auto", "auto"):
@@ -113,7 +115,6 @@ def evaluate(
         for subject in subjects:
             _require_rgb(subject)
     distance = _lpips(lpips)
-    output = output.expanduser() if output else None
     from mirnet.cli.scoring import print_scores
 
     kind: dict[str, Any] = {"lpips": distance, "workers": workers, "json_output": json_output}
@@ -207,6 +208,13 @@ def _require_own_names(methods: list[Method]) -> None:
             f"evaluate: two methods are called {min(twice)}; rename the weights file or the folder "
             "of pictures, or score them one at a time"
         )
+
+
+def _require_apart(output: Path | None, subjects: list[Subject]) -> None:
+    from mirnet.data.checking import require_apart
+
+    if output is not None:
+        require_apart(output, (pair for subject in subjects for pair in subject.pairs))
 
 
 def _require_rgb(subject: Subject) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from mirnet.errors import DataError
 from mirnet.evaluation.compare import FEWEST, compare
+from mirnet.evaluation.journal import NothingScoredError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.published import OURS
 from mirnet.evaluation.report import NAMES, benchmark_of, columns_of
-from mirnet.evaluation.run import NothingScoredError, folder_name, run
+from mirnet.evaluation.run import folder_name, run
 from mirnet.evaluation.scores import Fault, Scores, plain, read_scores
 from mirnet.evaluation.submission import FILES, write_submission
 from mirnet.metrics.lpips import Lpips

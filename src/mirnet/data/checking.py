@@ -1,10 +1,12 @@
-"""Whether pairs are fit for what is done with them: sizes, channels, duplicates, leaks."""
+"""Whether pairs are fit for what is done with them: sizes, channels, targets, place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from mirnet.data.pair import Pair
+from mirnet.data.picture import FilePicture
 from mirnet.errors import DataError, PhotoError
 
 
@@ -31,6 +33,18 @@ def require_sizes(pairs: Sequence[Pair], *, at_least: int) -> None:
             raise DataError(
                 f"{pair.place}: is {width}×{height}, smaller than the largest patch "
                 f"({at_least}); take the picture out or lower patch_size"
+            )
+
+
+def require_apart(folder: Path, pairs: Iterable[Pair]) -> None:
+    """Refuse a folder among the pictures of these pairs for results, which would become data."""
+    place = folder.expanduser().resolve()
+    pictures = (picture for pair in pairs for picture in pair.pictures())
+    for parent in {each.path.parent for each in pictures if isinstance(each, FilePicture)}:
+        if place.is_relative_to(parent.resolve()):
+            raise DataError(
+                f"{folder}: is among the pictures in {parent}, and results would become data; name "
+                "another --output"
             )
 
 

@@ -15,7 +15,7 @@ from mirnet.data.ahead import in_order
 from mirnet.data.checking import require_targets
 from mirnet.data.pair import Pair
 from mirnet.data.picture import Pixels, digest
-from mirnet.errors import DataError, MissingDependencyError, one_line
+from mirnet.errors import DataError, MissingDependencyError, PhotoError, one_line
 from mirnet.evaluation.method import Method, Restore
 from mirnet.evaluation.scores import Fault, PairScore
 from mirnet.imaging.photo import Depth
@@ -177,7 +177,7 @@ def _numbers(
 
 def _fault(pair: Pair, protocol: Protocol, error: Exception) -> Fault:
     why = one_line(error)
-    if not isinstance(error, DataError):  # which names a place of its own
+    if not isinstance(error, DataError | PhotoError):  # which name a place of their own
         why = f"{pair.place}: can't be restored or scored as {protocol.name}: {why}"
     return Fault(id=pair.id, why=why)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from mirnet.data.pair import Pair
 from mirnet.errors import DataError, MirnetError
-from mirnet.evaluation.run import picture_path
+from mirnet.evaluation.journal import Journal
 from mirnet.evaluation.scores import Scores
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
@@ -51,6 +52,7 @@ def figures(methods: dict[Path, Scores], pairs: Sequence[Pair]) -> list[Shown]:
     least, most = ordered[:SHOWN], ordered[: -SHOWN - 1 : -1]
     chosen = dict.fromkeys(most, "among the most improved")
     chosen |= {name: "among the least improved" for name in least if name not in chosen}
+    journals = _journals(methods)
     by_id = {pair.id: pair for pair in pairs}
     scored = {pair.id: pair for pair in first.pairs}
     shown = []
@@ -61,17 +63,28 @@ def figures(methods: dict[Path, Scores], pairs: Sequence[Pair]) -> list[Shown]:
             f"by {first.method['name']}"
         )
         try:
-            shown.append(_shown(by_id[name], what, methods))
+            shown.append(_shown(by_id[name], what, methods, journals))
         except (KeyError, OSError, MirnetError):  # removed since
             continue
     return shown
 
 
-def _shown(pair: Pair, what: str, methods: dict[Path, Scores]) -> Shown:
+def _journals(places: Iterable[Path]) -> dict[Path, Journal]:
+    """What knows the pictures of each method; a damaged one is no reason to show no others."""
+    found = {}
+    for place in places:
+        with suppress(DataError):
+            found[place] = Journal(place)
+    return found
+
+
+def _shown(
+    pair: Pair, what: str, methods: dict[Path, Scores], journals: dict[Path, Journal]
+) -> Shown:
+    """What was scored is shown, and no picture that was put there since."""
     pictures = {"input": _float(pair.views[0].pixels())}
     for place, scores in methods.items():
-        path = picture_path(place, pair.id)
-        if path.exists():
+        if place in journals and (path := journals[place].picture(pair.id)):
             pictures[scores.method["name"]] = _float(read_photo(path).pixels)
     first = next(iter(methods.values())).method["name"]
     if first not in pictures:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 OURS = "MIRNet-v2"
 """The row of the paper's own network."""
@@ -18,10 +19,11 @@ class Table:
 
     Attributes:
         number: of the table, 1 to 11.
-        title: what it compares, and on what.
+        title: what it compares, and on what unless ``data`` says it.
         section: of the paper that discusses it.
         columns: ``"HEADING/METRIC"``, or the metric alone.
         rows: for each method, in the paper's order, a value for each column.
+        data: what the paper's ablations were scored on.
         note: what one has to know to read it rightly.
     """
 
@@ -30,6 +32,7 @@ class Table:
     section: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[float, ...]]
+    data: str = ""
     note: str = ""
 
     @property
@@ -51,19 +54,6 @@ def published() -> dict[int, Table]:
     return {each["number"]: _table(**each) for each in tomllib.loads(text)["tables"]}
 
 
-def _table(
-    number: int,
-    title: str,
-    section: str,
-    columns: list[str],
-    rows: list[list[str | float]],
-    note: str = "",
-) -> Table:
-    return Table(
-        number=number,
-        title=title,
-        section=section,
-        columns=tuple(columns),
-        rows={str(name): tuple(map(float, values)) for name, *values in rows},
-        note=note,
-    )
+def _table(columns: list[str], rows: list[list[str | float]], **rest: Any) -> Table:
+    values = {str(name): tuple(map(float, numbers)) for name, *numbers in rows}
+    return Table(columns=tuple(columns), rows=values, **rest)

@@ -18,6 +18,8 @@ from mirnet.errors import DataError
 
 FORMAT = 1
 """Of ``score.json``."""
+ROUNDING = 1e-9
+"""By how much a mean may differ from one that another machine made of the same scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ def read_scores(path: Path) -> Scores:
             faults=tuple(Fault(**fault) for fault in found["faults"]),
         )
         _check(scores)
+        _check_means(scores, found)
     except IsADirectoryError as error:
         raise DataError(f"{path}: is a folder; name the score.json in it") from error
     except FileNotFoundError as error:
@@ -168,6 +171,19 @@ def _check(scores: Scores) -> None:
         values = [*pair.scores.values(), *pair.input.values()]
         if not pair.scores.keys() == pair.input.keys() == metrics or any(map(math.isnan, values)):
             raise ValueError("a score is missing, or no number")
+
+
+def _check_means(scores: Scores, found: dict[str, Any]) -> None:
+    """Raise ValueError or KeyError if a mean that a file gives is not that of its pairs."""
+    again = scores.summary()
+    parts = [(found[name], again[name]) for name in ("means", "input_means")]
+    parts += [(found["groups"][group], means) for group, means in again["groups"].items()]
+    for given, means in parts:
+        for name, value in means.items():
+            if not math.isclose(
+                float(given[name]), float(value), rel_tol=ROUNDING, abs_tol=ROUNDING
+            ):
+                raise ValueError(f"a mean of {name} is not that of the pairs")
 
 
 def as_line(pair: PairScore) -> dict[str, Any]:

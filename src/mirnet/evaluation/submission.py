@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
+from mirnet.data.picture import file_sha256
 from mirnet.errors import DataError, MirnetError, MissingDependencyError, one_line
 from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.run import stamps
@@ -24,7 +25,7 @@ from mirnet.imaging.quantize import to_planes
 EVALUATION_VERSION = "1.0"
 """Of the server's protocol."""
 MADE_OF = "made_of.json"
-"""What each file was made of: stamps of pictures."""
+"""What each file was made of, stamps of pictures, and its own SHA-256."""
 FILES = "submission"
 """The folder of what is sent to the server."""
 
@@ -41,8 +42,8 @@ def write_submission(
 
     A file ``0001.mat`` holds ``Idenoised``, a cell of 1×20 single pictures ``H×W×3`` in [0, 1],
     ``israw`` and ``eval_version``. Files that are there are kept, so that a run that was stopped
-    goes on, unless what they were made of has changed; beside their folder ``made.json`` says what
-    made them.
+    goes on, unless they or what they were made of have changed; beside their folder ``made.json``
+    says what made them.
 
     Args:
         method: what restores.
@@ -54,13 +55,14 @@ def write_submission(
     Returns:
         Photos whose file could not be made, and why.
 
-    Raises DataError if the folder holds a submission of another method or by other code.
+    Raises DataError if the folder holds a submission of another method or by other code, or if its
+    record of what each file was made of is damaged.
     """
     _require_scipy()
     require_folder(folder / FILES)
     _require_same(method, folder / "made.json")
     made_of = folder / MADE_OF
-    known = json.loads(made_of.read_text("utf-8")) if made_of.exists() else {}
+    known = _known(made_of)
     incomplete = {_scene(name): why for name, why in (unreadable or {}).items()}
     faults = [Fault(id=scene, why=why) for scene, why in incomplete.items()]
     whole = [pair for pair in pairs if _scene(pair.id) not in incomplete]
@@ -68,10 +70,10 @@ def write_submission(
     for scene, boxes in groupby(whole, key=lambda pair: _scene(pair.id)):
         path, members = folder / FILES / f"{scene}.mat", list(boxes)
         of = [stamps(pair, method) for pair in members]
-        if not path.exists() or known.get(scene) != of:
+        if not path.exists() or known.get(scene) != {"of": of, "sha256": file_sha256(path)}:
             try:
                 _write_scene(path, [_restored(method, pair) for pair in members])
-                known[scene] = of
+                known[scene] = {"of": of, "sha256": file_sha256(path)}
                 with replacing(made_of) as temporary:
                     temporary.write_text(json.dumps(known), "utf-8")
             except MissingDependencyError:
@@ -95,6 +97,16 @@ def _require_same(method: Method, path: Path) -> None:
             f"{path.parent}: holds a submission of another method or by other code or versions; "
             "name another --output, or remove that folder"
         )
+
+
+def _known(made_of: Path) -> dict[str, Any]:
+    """What each file there was made of, by its photo."""
+    if not made_of.exists():
+        return {}
+    try:
+        return dict(json.loads(made_of.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{made_of}: is damaged; remove it, and all is restored again") from error
 
 
 def _scene(name: str) -> str:

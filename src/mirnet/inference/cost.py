@@ -16,6 +16,7 @@ from mirnet.choices import Device, Precision
 from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.memory import estimate_memory
 from mirnet.inference.restorer import Restorer
+from mirnet.inference.treatment import Treatment
 from mirnet.models.network_config import NetworkConfig, require_int
 from mirnet.models.networks import build
 
@@ -83,12 +84,15 @@ def measure_cost(
 ) -> Cost:
     """Restore a random picture of this size again and again, alone on the machine if you can.
 
+    Whether it will fit is looked at first: the picture itself may be larger than memory.
+
     Memory is right for the first network that a process measures; for more, see `measure_apart`.
 
     Raises DeviceError and InsufficientMemoryError as a Restorer does, and ConfigError for no runs.
     """
     require_int("runs", runs, 1, MOST_RUNS)
     restorer = Restorer(build(config), device=device, precision=precision, runtime="torch")
+    restorer.require_memory(height, width, Treatment(), where="measurement")
     picture = torch.rand(1, config.in_channels, height, width, device=restorer.device)
     # The first run's memory: after it, libraries and allocators keep some of what they took.
     before = _memory(restorer.device, reset=True)

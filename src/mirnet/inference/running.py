@@ -200,7 +200,7 @@ def _rest(way: Fit, dtype: torch.dtype, device: torch.device) -> Rest:
 
 def _is_out_of_memory(error: Exception) -> bool:
     """PyTorch has a class for it on GPUs alone; else it is a RuntimeError, by its words."""
-    words = ("not enough memory", "bad_alloc", "Failed to allocate")
+    words = ("not enough memory", "can't allocate memory", "bad_alloc", "Failed to allocate")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
         each in str(error) for each in words
     )

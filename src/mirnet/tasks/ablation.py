@@ -11,13 +11,17 @@ import numpy as np
 
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import DataSetName, Device, ProtocolName, Split
+from mirnet.data.checking import require_apart
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs, left_out
+from mirnet.environment import code_sha256, versions
 from mirnet.errors import DataError
+from mirnet.evaluation.evaluate import evaluate
+from mirnet.evaluation.journal import JOURNAL, OtherScoresError
 from mirnet.evaluation.method import by_network
 from mirnet.evaluation.published import Table, published
-from mirnet.evaluation.run import JOURNAL, OtherScoresError
 from mirnet.evaluation.run import run as score
+from mirnet.evaluation.scores import Scores, fingerprint
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS, Protocol
 from mirnet.models.complexity import complexity, fusion_parameters
@@ -82,37 +86,54 @@ def ablate(
         say: is told what is trained.
 
     Returns:
-        The rows, with PSNR by seed, mean and standard deviation, and how many of the paper's
-        orderings held.
+        The rows, with PSNR and the weights' SHA-256 by seed, mean and standard deviation; how many
+        of the paper's orderings held; and the data and the code that scored.
+
+    Raises DataError, before anything is trained, for a pair that can't be scored.
     """
     dataset = dataset or found_in(data, "super-resolution", preferred=PAPERS)
     is_realsr = dataset in TASKS["super-resolution"].benchmarks
     protocol = PROTOCOLS[cast(ProtocolName, dataset) if is_realsr else PAPERS]
     split: Split = "test" if "test" in DATASETS[dataset].counts else "val"
     pairs = find_pairs(data, dataset, split)
-    learnt = {pair.place for pair in find_pairs(data, dataset, "train")}
-    if both := [pair.place for pair in pairs if pair.place in learnt]:
+    learnt = find_pairs(data, dataset, "train")
+    require_apart(folder, (*pairs, *learnt))
+    places = {pair.place for pair in learnt}
+    if both := [pair.place for pair in pairs if pair.place in places]:
         raise DataError(
             f"{both[0]}: is both trained on and scored; {data} needs train/ and {split}/"
         )
     for name, why in left_out(data, split).items():
         raise DataError(f"{data}: {name} was not packed, {why}; mend it, and pack again")
+    # Before the first variant is trained, and not after: every pair can be read and scored.
+    inputs = evaluate(lambda views: views[:, :3], pairs, protocol)
     rows = costs(number, budget)
     for variant, row in zip(ABLATIONS[number], rows, strict=True):
-        row["psnr"] = []
+        row |= {"psnr": [], "weights": []}
         for seed in range(seeds):
             recipe = ablation_recipe(variant, budget, data, dataset, seed=seed, device=device)
             place = folder / "runs" / f"{variant.name}-seed{seed}"
             say(f"Table {number}, {variant.row}, seed {seed}: {place}")
-            row["psnr"].append(_trained_psnr(recipe, place, folder / "packed", pairs, protocol))
+            scores = _trained(recipe, place, folder / "packed", pairs, protocol)
+            row["psnr"].append(scores.means()["psnr"])
+            row["weights"].append(scores.method["weights"])
         row["mean"] = float(np.mean(row["psnr"]))
         row["deviation"] = float(np.std(row["psnr"], ddof=1)) if seeds > 1 else None
     return {
         "table": number,
         "title": published()[number].title,
         "source": published()[number].source,
+        "paper_data": published()[number].data,
         "protocol": protocol.name,
         "scored_on": f"{counted(len(pairs), 'pair')} ({split})",
+        "data": {
+            "folder": data.name or data.resolve().name,
+            "dataset": dataset,
+            "split": split,
+            "pairs": len(pairs),
+            "sha256": fingerprint(inputs),
+        },
+        "scored_by": {"code_sha256": code_sha256(), "versions": versions()},
         "seeds": seeds,
         "steps": budget.steps,
         "rows": rows,
@@ -120,9 +141,10 @@ def ablate(
     }
 
 
-def _trained_psnr(
+def _trained(
     recipe: Recipe, place: Path, cache: Path, pairs: Sequence[Pair], protocol: Protocol
-) -> float:
+) -> Scores:
+    """Train, or find trained, and score."""
     path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
     restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
     method = by_network(restorer, path)
@@ -137,7 +159,7 @@ def _trained_psnr(
         scores = score(method, pairs, protocol, **kind)
     if scores.faults:  # a mean over other pairs is no row of the same table
         raise DataError(f"not scored: {scores.faults[0].id}: {scores.faults[0].why}")
-    return scores.means()["psnr"]
+    return scores
 
 
 def orderings(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -158,22 +180,25 @@ def orderings(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def as_markdown(result: dict[str, Any]) -> str:
     """A table for people."""
-    number = result["table"]
+    number, data = result["table"], result["data"]
     paper: Table = published()[number]
     lines = [
         f"# Table {number}: {paper.title}",
         "",
-        f"{result['steps']:,} steps, {result['seeds']} seed{'s' * (result['seeds'] > 1)}, scored "
-        f"on {result['scored_on']} by protocol {result['protocol']}. Paper: {paper.source}.",
+        f"{result['steps']:,} steps, {counted(result['seeds'], 'seed')}, scored on "
+        f"{result['scored_on']} of {data['folder']} by protocol {result['protocol']}. The paper's "
+        f"column is of {paper.data}: {paper.source}.",
         "",
-        "| | PSNR | ± over seeds | parameters | FLOPs at 256×256 | the paper's PSNR |",
-        "|---|---|---|---|---|---|",
+        f"| | PSNR | ± over seeds | parameters | FLOPs at 256×256 | PSNR on {paper.data} in the "
+        "paper | weights |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         spread = "–" if row["deviation"] is None else f"{row['deviation']:.3f}"
+        weights = ", ".join(f"`{sha256[:12]}`" for sha256 in row["weights"])
         lines.append(
             f"| {row['row']} | {row['mean']:.3f} | {spread} | {row['parameters']:,} | "
-            f"{row['flops'] / 1e9:.3f} G | {row['paper']['PSNR']:.2f} |"
+            f"{row['flops'] / 1e9:.3f} G | {row['paper']['PSNR']:.2f} | {weights} |"
         )
     held = result["orderings"]
     lines += ["", f"Of the paper's {held['claims']} orderings by PSNR, {held['held']} held."]
@@ -181,4 +206,15 @@ def as_markdown(result: dict[str, Any]) -> str:
         lines.append(f"These did not: {'; '.join(held['failed'])}.")
     if paper.note:
         lines += ["", paper.note]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _made_with(result)]) + "\n"
+
+
+def _made_with(result: dict[str, Any]) -> str:
+    """What data, weights and code a table is of: all that tells it from another."""
+    code = result["scored_by"]
+    numbers = ", ".join(f"{name} {version}" for name, version in code["versions"].items())
+    return (
+        f"Weights are named by how their SHA-256 begins; `table-{result['table']}.json` has all of "
+        f"it. Data: SHA-256 of all pixels `{result['data']['sha256']}`. Scored by code "
+        f"`{code['code_sha256']}` ({numbers})."
+    )

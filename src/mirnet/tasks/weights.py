@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mirnet.checkpoints.catalog import CATALOG, resolve
 from mirnet.checkpoints.load import load_checkpoint
-from mirnet.checkpoints.store import Checkpoint
+from mirnet.checkpoints.store import Checkpoint, require_readable
 from mirnet.choices import TaskName
-from mirnet.errors import CheckpointError, MirnetError
+from mirnet.errors import MirnetError
 from mirnet.tasks.registry import TASKS
 
 
@@ -44,11 +44,9 @@ def digest_of(weights: str) -> str:
     Raises CheckpointError if it can't be read.
     """
     path = resolve(weights)
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"{path}: can't be read ({error.strerror})") from error
+    require_readable(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def checkpoint_for(task: TaskName | None, weights: str) -> tuple[Path, Checkpoint]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 
+from mirnet.atomic import new_folder
 from mirnet.errors import RecipeError
 from mirnet.inference.devices import choose_device
 from mirnet.training.batches import TrainingData, open_data, training_batches
@@ -57,9 +58,9 @@ def train(recipe: Recipe, folder: Path) -> Path:
     recipe = resolved(recipe, device)
     fabric = make_fabric(recipe, device)
     # What is wrong with the data is told before there are others to tell it too.
-    folder.mkdir(parents=True, exist_ok=True)
-    data = open_data(recipe, folder, processes=math.prod(processes(recipe)))
-    validation = Validation(recipe, folder, data)
+    with new_folder(folder):
+        data = open_data(recipe, folder, processes=math.prod(processes(recipe)))
+        validation = Validation(recipe, folder, data)
     fabric.launch()
     team = Team(fabric)
     try:

@@ -17,6 +17,7 @@ from mirnet.atomic import replacing
 from mirnet.checkpoints.adapt import adapted
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_checkpoint
+from mirnet.checkpoints.store import require_readable
 from mirnet.environment import code_sha256, versions
 from mirnet.errors import CheckpointError, RecipeError, one_line
 from mirnet.models.network import Network
@@ -98,10 +99,11 @@ class TrainingState:
         """Take over the state in ``path``, in place.
 
         Raises:
-            CheckpointError: the file is damaged.
+            CheckpointError: the file is damaged, or can't be read.
             RecipeError: it belongs to another recipe or to other pictures; the message names the
                 first difference.
         """
+        require_readable(path)
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
