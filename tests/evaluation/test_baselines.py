@@ -55,6 +55,26 @@ def test_denoisers_denoise_and_the_best_noise_level_is_best(
     assert gains["bm3d-best"] >= gains["bm3d"] - 1e-4  # which float32 may take away
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_channel_without_noise_doesn_t_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-image's estimate is NaN for a channel that is the same everywhere."""
+    monkeypatch.setattr(denoising, "SIGMAS", np.array([10, 40]) / 255)
+    monkeypatch.setattr(denoising, "REFINEMENTS", 0)
+    clean = picture(3, size=(48, 64)) / 255
+    clean[..., 2] = 0
+    noise = np.random.default_rng(0).normal(0, 20 / 255, clean.shape)
+    noisy = np.clip(clean + noise * (1, 1, 0), 0, 1)
+    assert 10 / 255 < denoising.estimated_sigma(noisy) < 40 / 255
+    assert denoising.estimated_sigma(np.zeros((32, 32, 3))) == denoising.LEAST_SIGMA
+    error = ((noisy - clean) ** 2).mean()
+    for cleaned in (
+        denoising.bm3d(noisy, denoising.estimated_sigma(noisy)),
+        denoising._best(noisy, clean),
+        denoising.non_local_means(noisy),
+    ):
+        assert ((cleaned - clean) ** 2).mean() < error / 3
+
+
 def test_brighteners_brighten_and_keep_size(noisy: Path) -> None:
     pair = find_pairs(noisy)[0]
     views, _ = load_pair(pair)

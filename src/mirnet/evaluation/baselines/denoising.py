@@ -18,10 +18,17 @@ REFINEMENTS = 3
 
 
 def estimated_sigma(picture: Picture) -> float:
-    """The noise level that one would take: scikit-image's estimate, one for the picture."""
+    """The noise level that one would take: scikit-image's estimate, one for the picture.
+
+    Channels that are the same everywhere, as blue is in a dark and warm photo, have no noise to be
+    seen, and don't count.
+    """
     from skimage.restoration import estimate_sigma  # noqa: PLC0415  (an extra)
 
-    return max(float(np.mean(estimate_sigma(picture, channel_axis=-1))), LEAST_SIGMA)
+    channels = [channel for channel in np.moveaxis(picture, -1, 0) if np.ptp(channel) > 0]
+    levels = [float(estimate_sigma(channel)) for channel in channels]
+    known = [level for level in levels if np.isfinite(level)]
+    return max(float(np.mean(known)), LEAST_SIGMA) if known else LEAST_SIGMA
 
 
 def bm3d(picture: Picture, sigma: float) -> Picture:
