@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
@@ -44,6 +45,26 @@ def test_folders_are_scored(mine: Path, tiny_weights: Path, capsys: Capture) -> 
     assert main(["evaluate", str(mine), "--weights", str(tiny_weights), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [set(pair["scores"]) for pair in found["scores"]] == [{"psnr", "ssim"}] * 3
+
+
+@pytest.mark.parametrize(("options", "asked"), [([], "float32"), (["bfloat16"], "bfloat16")])
+def test_scores_are_made_in_float32_on_every_device_unless_told(
+    mine: Path,
+    tiny_weights: Path,
+    options: list[str],
+    asked: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    def choose(precision: str, device: torch.device) -> torch.dtype:
+        seen.append(precision)
+        return torch.float32
+
+    monkeypatch.setattr("mirnet.inference.restorer.choose_dtype", choose)
+    told = [each for option in options for each in ("--precision", option)]
+    assert main(["evaluate", str(mine), "--weights", str(tiny_weights), *told]) == 0
+    assert seen == [asked]
 
 
 def test_a_benchmark_needs_its_name_and_place_alone(

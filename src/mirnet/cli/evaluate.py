@@ -80,7 +80,7 @@ def evaluate(
     device
         Where to compute.
     precision
-        Arithmetic of the network.
+        Arithmetic of the network; float32 on every device, unless told, as published scores are.
     compare
         Two score.json files: print the paired differences, second minus first, and nothing else.
     json_output
@@ -194,7 +194,8 @@ def _methods(
             raise DataError(f"--benchmark {benchmark}: is for {expected}, not --task {task}")
         task = expected
     path, checkpoint = checkpoint_for(task, weights_for(task, weights))
-    restorer = Restorer(checkpoint.build(), device=device, precision=precision, runtime="torch")
+    exact: Precision = "float32" if precision == "auto" else precision
+    restorer = Restorer(checkpoint.build(), device=device, precision=exact, runtime="torch")
     return [by_network(restorer, path), *found]
 
 

@@ -146,7 +146,9 @@ def _trained(
 ) -> Scores:
     """Train, or find trained, and score."""
     path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
-    restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
+    restorer = Restorer(
+        load_checkpoint(path).build(), device=recipe.device, precision="float32", runtime="torch"
+    )
     method = by_network(restorer, path)
     data: dict[str, Any] = {
         "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
