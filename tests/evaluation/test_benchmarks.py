@@ -9,7 +9,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mirnet.choices import BenchmarkName
-from mirnet.evaluation.benchmarks import BENCHMARKS
+from mirnet.evaluation.benchmarks import BENCHMARKS, remark
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.run import run
 from mirnet.imaging.io import read_photo, write_photo
@@ -88,3 +88,19 @@ def test_every_benchmark_has_a_task() -> None:
         "lol": "low-light",
         "fivek": "retouching",
     }
+
+
+@pytest.mark.parametrize(
+    ("count", "whole", "said"),
+    [
+        (15, [15], ""),
+        (14, [15], "a part: the whole benchmark has 15 pairs"),
+        (100, [30], "other pairs than the paper's, which are 30"),
+        (5, [], ""),
+    ],
+)
+def test_pairs_that_are_not_the_papers_are_remarked(
+    count: int, whole: list[int], said: str
+) -> None:
+    """RealSR has 30 pairs of a scale in the paper's version, and more in a later one."""
+    assert remark(count, whole) == said

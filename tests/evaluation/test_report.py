@@ -83,7 +83,7 @@ def test_a_report_stands_beside_the_paper_s_table(lol: Path) -> None:
     assert f"{scores.means()['psnr']:.2f}" in found.text
     assert f"{scores.means()['psnr'] - 24.74:+.2f}" in found.text
     assert f"{scores.input_means()['ssim']:.4f}" in found.text
-    assert "This is a part: the whole benchmark has 15 pairs." in found.text
+    assert "These are a part: the whole benchmark has 15 pairs." in found.text
     assert scores.data_sha256 in found.text
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mirnet.errors import DataError
+from mirnet.evaluation.benchmarks import remark
 from mirnet.evaluation.compare import FEWEST, compare
 from mirnet.evaluation.journal import NothingScoredError
 from mirnet.evaluation.method import Method
@@ -98,9 +99,8 @@ def _line(scores: Scores) -> str:
             text += f" ({OURS} in the paper {paper:g})"
         lines.setdefault(group or heading or "", []).append(text)
     count = len(scores.pairs)
-    whole = scores.data["whole"]
-    is_part = whole and count < min(whole)
-    pairs = f"{count} of {counted(whole[0], 'pair')}" if is_part else counted(count, "pair")
+    odd = remark(count, scores.data["whole"])
+    pairs = counted(count, "pair") + (f" ({odd})" if odd else "")
     head = f"{scores.data['label']}  {scores.method['name']}  {pairs}"
     return "\n".join(
         f"{head}  {f'{name}  ' if len(lines) > 1 else ''}{'  '.join(texts)}  "

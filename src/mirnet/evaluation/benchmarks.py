@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from mirnet.choices import BenchmarkName, ProtocolName, Split
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.evaluation.published import Table, published
+from mirnet.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +79,15 @@ BENCHMARKS: dict[BenchmarkName, Benchmark] = {
         Benchmark(name="fivek", protocol="fivek", table=6, heading="FiveK"),
     )
 }
+
+
+def remark(count: int, whole: Sequence[int]) -> str:
+    """What is to be said of ``count`` pairs of a benchmark that has ``whole``; nothing of all.
+
+    A mean over a part, or over more than the paper's pairs, is another number than its tables'.
+    """
+    if not whole or count in whole:
+        return ""
+    if count < min(whole):
+        return f"a part: the whole benchmark has {counted(whole[0], 'pair')}"
+    return f"other pairs than the paper's, which are {whole[0]}"

@@ -14,7 +14,7 @@ from mirnet.atomic import remove_leftovers, replacing
 from mirnet.data.matching import listed
 from mirnet.data.pair import Pair
 from mirnet.errors import DataError
-from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark
+from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark, remark
 from mirnet.evaluation.figures import figures
 from mirnet.evaluation.plots import strip_plot
 from mirnet.evaluation.published import OURS
@@ -69,6 +69,7 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
         data=standard.data,
         sha256=standard.data_sha256,
         count=len(standard.pairs),
+        remark=remark(len(standard.pairs), standard.data["whole"]),
         protocol=standard.protocol,
         table=_table(methods),
         names=NAMES,
