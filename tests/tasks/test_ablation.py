@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from mirnet.choices import AblationBudget, Split, TableNumber
+from mirnet.choices import AblationBudget, DataSetName, Split, TableNumber
 from mirnet.cli.app import main
 from mirnet.data.packing import pack
 from mirnet.data.picture import file_sha256
@@ -192,6 +192,8 @@ def test_a_dry_run_prints_costs_beside_the_paper_s(capsys: pytest.CaptureFixture
         (["--dry-run", "--seeds", "0"], "--dry-run: trains nothing"),
         (["--dry-run", "-o", "x"], "--dry-run: trains nothing"),
         (["--dry-run", "--device", "cpu"], "--dry-run: trains nothing"),
+        (["--data", "x", "--table", "9", "--table", "9"], "--table: name each table once"),
+        (["--dry-run", "--table", "9", "--table", "9"], "--table: name each table once"),
     ],
 )
 def test_wrong_arguments_get_one_line(

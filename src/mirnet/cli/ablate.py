@@ -56,6 +56,8 @@ def ablate(
         Train nothing; print what every variant costs, beside the paper's numbers.
     json_output
         Print JSON instead of tables.
+    if len(set(table)) < len(table):
+        raise RecipeError("--table: name each table once")
     """
     from mirnet.tasks.ablation import as_markdown, costs
     from mirnet.tasks.ablations import BUDGETS

@@ -89,7 +89,7 @@ def ablate(
         The rows, with PSNR and the weights' SHA-256 by seed, mean and standard deviation; how many
         of the paper's orderings held; and the data and the code that scored.
 
-    Raises DataError, before anything is trained, for a pair that can't be scored.
+    Raises DataError, before anything is trained, for a pair that can't be learnt from or scored.
     """
     dataset = dataset or found_in(data, "super-resolution", preferred=PAPERS)
     is_realsr = dataset in TASKS["super-resolution"].benchmarks
@@ -101,6 +101,7 @@ def ablate(
     places = {pair.place for pair in learnt}
     if both := [pair.place for pair in pairs if pair.place in places]:
         raise DataError(
+    _require_single_views((*learnt, *pairs), data)
             f"{both[0]}: is both trained on and scored; {data} needs train/ and {split}/"
         )
     for name, why in left_out(data, split).items():
@@ -147,6 +148,15 @@ def _trained(
     """Train, or find trained, and score."""
     path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
     restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
+def _require_single_views(pairs: Sequence[Pair], data: Path) -> None:
+    for pair in pairs:
+        if len(pair.views) != 1:
+            raise DataError(
+                f"{data}: {pair.id} has {len(pair.views) or 'no'} inputs; ablate needs pairs of "
+                "one input and one target, as RealSR's, or of your own in train/ and val/"
+            )
+
+
     method = by_network(restorer, path)
     data: dict[str, Any] = {
         "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
