@@ -35,6 +35,10 @@ from mirnet.units import counted
 
 PAPERS: Literal["realsr-x3"] = "realsr-x3"
 """The data set and protocol of the paper's ablations (Sec. 4.7)."""
+COUNTED = (
+    "FLOPs: Table 8's count, which is the convolutions' multiply-accumulates that `mirnet profile` "
+    "prints, and the context's sums and softmax and SKFF's means beside them"
+)
 
 
 def costs(number: int, budget: Budget) -> list[dict[str, Any]]:
@@ -97,11 +101,11 @@ def ablate(
     split: Split = "test" if "test" in DATASETS[dataset].counts else "val"
     pairs = find_pairs(data, dataset, split)
     learnt = find_pairs(data, dataset, "train")
+    _require_single_views((*learnt, *pairs), data)
     require_apart(folder, (*pairs, *learnt))
     places = {pair.place for pair in learnt}
     if both := [pair.place for pair in pairs if pair.place in places]:
         raise DataError(
-    _require_single_views((*learnt, *pairs), data)
             f"{both[0]}: is both trained on and scored; {data} needs train/ and {split}/"
         )
     for name, why in left_out(data, split).items():
@@ -136,18 +140,14 @@ def ablate(
         },
         "scored_by": {"code_sha256": code_sha256(), "versions": versions()},
         "seeds": seeds,
+        "budget": budget.name,
+        "width": budget.network.width,
         "steps": budget.steps,
         "rows": rows,
         "orderings": orderings(rows),
     }
 
 
-def _trained(
-    recipe: Recipe, place: Path, cache: Path, pairs: Sequence[Pair], protocol: Protocol
-) -> Scores:
-    """Train, or find trained, and score."""
-    path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
-    restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
 def _require_single_views(pairs: Sequence[Pair], data: Path) -> None:
     for pair in pairs:
         if len(pair.views) != 1:
@@ -157,6 +157,12 @@ def _require_single_views(pairs: Sequence[Pair], data: Path) -> None:
             )
 
 
+def _trained(
+    recipe: Recipe, place: Path, cache: Path, pairs: Sequence[Pair], protocol: Protocol
+) -> Scores:
+    """Train, or find trained, and score."""
+    path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
+    restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
     method = by_network(restorer, path)
     data: dict[str, Any] = {
         "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
@@ -195,12 +201,13 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines = [
         f"# Table {number}: {paper.title}",
         "",
-        f"{result['steps']:,} steps, {counted(result['seeds'], 'seed')}, scored on "
-        f"{result['scored_on']} of {data['folder']} by protocol {result['protocol']}. The paper's "
-        f"column is of {paper.data}: {paper.source}.",
+        f"Budget {result['budget']}: {result['width']} channels, {result['steps']:,} steps, "
+        f"{counted(result['seeds'], 'seed')}; scored on {result['scored_on']} of {data['folder']} "
+        f"by protocol {result['protocol']}. The paper's column is of {paper.data}: "
+        f"{paper.source}.",
         "",
-        f"| | PSNR | ± over seeds | parameters | FLOPs at 256×256 | PSNR on {paper.data} in the "
-        "paper | weights |",
+        "| | PSNR | ± over seeds | parameters of the network | FLOPs at 256×256 | "
+        f"PSNR on {paper.data} in the paper | weights |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
@@ -214,6 +221,7 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines += ["", f"Of the paper's {held['claims']} orderings by PSNR, {held['held']} held."]
     if held["failed"]:
         lines.append(f"These did not: {'; '.join(held['failed'])}.")
+    lines += ["", f"{COUNTED}."]
     if paper.note:
         lines += ["", paper.note]
     return "\n".join([*lines, "", _made_with(result)]) + "\n"
