@@ -9,6 +9,8 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mirnet.choices import BenchmarkName
+from mirnet.data.packing import pack
+from mirnet.data.sources import find_pairs
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.run import run
@@ -88,3 +90,12 @@ def test_every_benchmark_has_a_task() -> None:
         "lol": "low-light",
         "fivek": "retouching",
     }
+
+
+def test_what_was_not_packed_of_a_benchmark_is_told(tmp_path: Path) -> None:
+    data = publishers.lol(tmp_path / "data")
+    (data / "eval15" / "low" / "1.png").write_bytes(b"no picture")
+    pack(find_pairs(data, "lol", "test"), tmp_path / "packed", dataset="lol", split="test")
+    subject = of_benchmark("lol", tmp_path / "packed", note=None)
+    assert [pair.id for pair in subject.pairs] == ["7"]
+    assert list(subject.unreadable) == ["1"]
