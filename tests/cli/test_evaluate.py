@@ -15,6 +15,7 @@ import torch
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
 from mirnet.cli.scoring import _submission
+from mirnet.data.picture import file_sha256
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.evaluation import of_benchmark
 from tests.conftest import random_pixels
@@ -374,3 +375,65 @@ def test_an_infinite_difference_is_json_too(mine: Path, tmp_path: Path, capsys: 
     assert main(["evaluate", "--compare", *map(str, files), "--json"]) == 0
     (first, *_) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert "inf" in (first["first"], first["second"])
+
+
+@pytest.fixture
+def trunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """AlexNet's shapes with random weights: the real ones are 233 MB."""
+    torch.manual_seed(0)
+    shapes = {
+        0: (64, 3, 11),
+        3: (192, 64, 5),
+        6: (384, 192, 3),
+        8: (256, 384, 3),
+        10: (256, 256, 3),
+    }
+    weights: dict[str, torch.Tensor] = {}
+    for number, (out, into, side) in shapes.items():
+        layer = torch.nn.Conv2d(into, out, side)
+        weights |= {
+            f"features.{number}.{name}": value for name, value in layer.state_dict().items()
+        }
+    path = tmp_path / "alexnet.pth"
+    torch.save(weights, path)
+    monkeypatch.setattr("mirnet.metrics.lpips.TRUNK_SHA256", file_sha256(path))
+    return path
+
+
+def test_lpips_is_measured_beside_the_protocol_s_metrics(
+    trunk: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for number in range(2):
+        pixels = random_pixels((40, 44, 3), seed=number)
+        put_pair(tmp_path / "large", f"{number}", pixels, 30 * number)
+    command = ["evaluate", str(tmp_path / "large"), "--baseline", "histogram-equalisation"]
+    assert main([*command, "--lpips", str(trunk), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["protocol"]["metrics"] == ["psnr", "ssim", "lpips"]
+    same, other = found["scores"]
+    assert same["input"]["lpips"] == 0 < other["input"]["lpips"]
+    assert same["scores"]["lpips"] > 0
+    assert main([*command, "--lpips", str(trunk)]) == 0
+    assert re.search(r"SSIM \S+  LPIPS \d\.\d{4}  ", capsys.readouterr().out)
+
+
+def test_pictures_of_another_depth_than_the_benchmark_s_are_named(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    publishers.dpdd(tmp_path)
+    path = min((tmp_path / "dd_dp_dataset_canon" / "test_l" / "source").iterdir())
+    publishers.put(path, publishers.picture(0))
+    command = ["evaluate", "--benchmark", "dpdd", "--data", str(tmp_path)]
+    assert main([*command, "--baseline", "mean-of-views"]) == 1
+    said = capsys.readouterr()
+    assert "2 of 76 pairs" in said.out
+    assert f"{path}: holds uint8 values, and this benchmark is published with 16 bits" in said.err
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_network_computes_in_the_precision_that_is_asked_for(
+    precision: str, mine: Path, tiny_weights: Path, capsys: Capture
+) -> None:
+    command = ["evaluate", str(mine), "--weights", str(tiny_weights), "--device", "cpu", "--json"]
+    assert main([*command, "--precision", precision]) == 0
+    assert json.loads(capsys.readouterr().out)["method"]["precision"] == precision

@@ -9,6 +9,8 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mirnet.choices import BenchmarkName
+from mirnet.data.packing import pack
+from mirnet.data.sources import find_pairs
 from mirnet.evaluation.benchmarks import BENCHMARKS, remark
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.run import run
@@ -104,3 +106,12 @@ def test_pairs_that_are_not_the_papers_are_remarked(
 ) -> None:
     """RealSR has 30 pairs of a scale in the paper's version, and more in a later one."""
     assert remark(count, whole) == said
+
+
+def test_what_was_not_packed_of_a_benchmark_is_told(tmp_path: Path) -> None:
+    data = publishers.lol(tmp_path / "data")
+    (data / "eval15" / "low" / "1.png").write_bytes(b"no picture")
+    pack(find_pairs(data, "lol", "test"), tmp_path / "packed", dataset="lol", split="test")
+    subject = of_benchmark("lol", tmp_path / "packed", note=None)
+    assert [pair.id for pair in subject.pairs] == ["7"]
+    assert list(subject.unreadable) == ["1"]

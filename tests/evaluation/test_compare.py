@@ -41,6 +41,13 @@ def test_one_infinite_score_leaves_no_interval() -> None:
     assert not found.is_clear
 
 
+@pytest.mark.filterwarnings("error")
+def test_infinity_on_either_side_is_no_difference() -> None:
+    (found,) = compare(with_psnr([np.inf, 20, 30]), with_psnr([20, np.inf, 31]))
+    assert (found.first, found.second, found.mean) == (np.inf, np.inf, 0)
+    assert (found.low, found.high, found.better, found.worse) == (-np.inf, np.inf, 2, 1)
+
+
 def test_lower_is_better_for_a_distance() -> None:
     def with_mae(value: float) -> Scores:
         one = PairScore(

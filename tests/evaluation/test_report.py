@@ -1,3 +1,4 @@
+import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,16 +13,18 @@ from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError
 from mirnet.evaluation.baselines import by_baseline
+from mirnet.evaluation.figures import figures
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.plots import strip_plot
 from mirnet.evaluation.report import write_report
 from mirnet.evaluation.run import run
-from mirnet.evaluation.scores import read_scores
-from mirnet.imaging.io import write_photo
+from mirnet.evaluation.scores import Scores, read_scores
+from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.metrics.protocol import PROTOCOLS
 from tests.conftest import random_pixels
 from tests.data import publishers
+from tests.evaluation.conftest import put_pair
 
 BRIGHTER = Method(
     name="<brighter>",
@@ -221,3 +224,115 @@ def test_strips_have_a_page_too(size: tuple[int, int], tmp_path: Path) -> None:
     pairs = find_pairs(tmp_path)
     run(BRIGHTER, pairs, PROTOCOLS["lol"], data=data, folder=tmp_path / "out" / "brighter")
     assert "by <brighter>" in page(write_report(tmp_path / "out", pairs)).text
+
+
+LEVELS = 5
+OFF = 40
+
+
+def improving(steps: int = 1, kind: str = "network", name: str = "better") -> Method:
+    """Takes off more of what pairs are off by (`OFF` levels), the later they stand."""
+
+    def restore(pair: Pair, views: Tensor) -> Tensor:
+        return views - LEVELS * steps * int(pair.id) / 255
+
+    about = {"weights": "ab" * 32, "device": "cpu", "precision": "float32"}
+    made: dict[str, Any] = {"kind": kind, "folder": name, "versions": {}, **about}
+    return Method(name=name, identity=made, restore=restore)
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> tuple[Pair, ...]:
+    for number in range(7):
+        put_pair(tmp_path / "data", f"{number}", publishers.picture(number), OFF)
+    return find_pairs(tmp_path / "data")
+
+
+def scored(method: Method, pairs: tuple[Pair, ...], folder: Path, **about: Any) -> Scores:
+    data = {
+        "label": "x", "benchmark": None, "split": None, "whole": [], "note": None, **about
+    }  # fmt: skip
+    return run(method, pairs, PROTOCOLS["photo"], data=data, folder=folder / method.name)
+
+
+def level(address: str, path: Path) -> float:
+    """The mean of a picture that a page holds."""
+    path.write_bytes(base64.b64decode(address.partition("base64,")[2]))
+    return float(read_photo(path).pixels.mean())
+
+
+def test_the_most_and_the_least_improved_are_shown_as_what_they_are(
+    steps: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    scores = scored(improving(), steps, tmp_path / "out")
+    shown = figures({tmp_path / "out" / "better": scores}, steps)
+    assert [(each.id, each.what.partition(": ")[0]) for each in shown] == [
+        *((name, "among the most improved") for name in "654"),
+        *((name, "among the least improved") for name in "012"),
+    ]
+    before, after = (getattr(scores.pairs[6], name)["psnr"] for name in ("input", "scores"))
+    assert f": PSNR {before:.2f} → {after:.2f} dB by better" in shown[0].what
+
+
+def test_each_picture_stands_under_its_name(steps: tuple[Pair, ...], tmp_path: Path) -> None:
+    scores = scored(improving(), steps, tmp_path / "out")
+    best = figures({tmp_path / "out" / "better": scores}, steps)[0]
+    pictures = {"before": best.before, "after": best.after, **dict(best.crops)}
+    target = steps[6].target
+    assert target is not None
+    off = {"before": OFF, "after": OFF - 6 * LEVELS, "input": OFF, "better": OFF - 6 * LEVELS}
+    for name, address in pictures.items():
+        expected = target.pixels().mean() + off.get(name, 0)
+        assert level(address, tmp_path / "picture.webp") == pytest.approx(expected, abs=2), name
+    assert list(pictures) == ["before", "after", "input", "better", "target"]
+    html = write_report(tmp_path / "out", steps).read_text("utf-8")
+    assert f'src="{best.after}" alt="restored"' in html
+    assert f'src="{best.before}" alt="input"' in html
+
+
+def test_networks_stand_last_and_the_best_of_them_below_all(
+    steps: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    """Next to what is told of it; whatever a method of another kind scores."""
+    for method in (
+        improving(2, "network", "a-better-network"),
+        improving(1, "network", "b-network"),
+        improving(3, "pictures", "c-pictures"),
+        improving(4, "baseline", "d-baseline"),
+    ):
+        scored(method, steps[:3], tmp_path / "out")
+    html = write_report(tmp_path / "out", steps[:3]).read_text("utf-8")
+    names = re.findall(r'<tr class="ours"><td>([\w-]+)', html)
+    assert names == ["input", "d-baseline", "c-pictures", "b-network", "a-better-network"]
+    assert "Slide between the input and a-better-network." in html
+
+
+def test_the_input_and_each_method_have_strips_of_their_own(
+    steps: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    scores = scored(improving(), steps, tmp_path / "out")
+    html = write_report(tmp_path / "out", steps).read_text("utf-8")
+    for metric in ("psnr", "ssim"):
+        before, after = (
+            [getattr(pair, of)[metric] for pair in scores.pairs] for of in ("input", "scores")
+        )
+        assert strip_plot({"input": before, "better": after}) in html
+
+
+def test_the_bar_of_a_strip_is_at_the_mean() -> None:
+    plot = strip_plot({"a": [0.0, 1.0, 5.0]})
+    first, second, _ = (float(x) for x in re.findall(r'<circle cx="([\d.]+)"', plot))
+    ((left, right),) = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)" [^>]*class="mean"', plot)
+    assert left == right
+    assert float(left) == pytest.approx(first + 2 * (second - first), abs=0.2)
+
+
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_the_newest_scores_say_what_the_page_is_of(
+    newest: str, steps: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        scores = scored(improving(name=name), steps[:2], tmp_path / "out", note=f"note of {name}")
+        made = {**scores.made, "at": f"202{int(name == newest)}-01-01T00:00:00+00:00"}
+        replace(scores, made=made).write(tmp_path / "out" / name)
+    assert f"Data: note of {newest}" in page(write_report(tmp_path / "out", steps[:2])).text

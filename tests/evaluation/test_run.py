@@ -10,23 +10,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from filelock import FileLock
 from torch import Tensor
 
 from mirnet.atomic import _prefix
+from mirnet.checkpoints.load import load_checkpoint
+from mirnet.checkpoints.store import save_model
 from mirnet.data.packing import pack
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, PhotoError
 from mirnet.evaluation.compare import compare
 from mirnet.evaluation.journal import NothingScoredError, OtherScoresError, picture_path
-from mirnet.evaluation.method import Method, by_pictures
+from mirnet.evaluation.method import Method, by_network, by_pictures
 from mirnet.evaluation.run import run
 from mirnet.evaluation.scores import Scores, read_scores
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
-from tests.conftest import random_pixels
+from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.conftest import TINY, random_pixels
+from tests.data import publishers
 from tests.evaluation.conftest import put_pair
 
 DATA: dict[str, Any] = {"label": "x", "benchmark": None, "split": None, "whole": [], "note": None}
@@ -422,3 +428,32 @@ def test_a_link_to_nowhere_among_the_pictures_is_a_fault_of_its_pair(
     pairs = find_pairs(tmp_path / "data")
     found = run(by_pictures(tmp_path / "theirs"), pairs, PROTOCOLS["photo"], data=DATA)
     assert len(found.pairs) == 3
+
+
+def test_scores_of_other_weights_are_not_mixed(
+    scored: Callable[..., Scores], tmp_path: Path
+) -> None:
+    def network(seed: int) -> Method:
+        torch.manual_seed(seed)
+        path = tmp_path / "mine.safetensors"
+        save_model(MIRNetV2(TINY), path)
+        restorer = Restorer(load_checkpoint(path).build(), device="cpu", runtime="torch")
+        return by_network(restorer, path)
+
+    pairs = find_pairs(tmp_path / "data")
+    kind: dict[str, Any] = {"data": DATA, "folder": tmp_path / "out"}
+    run(network(0), pairs, PROTOCOLS["photo"], **kind)
+    run(network(0), pairs, PROTOCOLS["photo"], **kind)
+    with pytest.raises(OtherScoresError, match="holds scores of another method"):
+        run(network(1), pairs, PROTOCOLS["photo"], **kind)
+
+
+def test_a_restored_picture_is_as_deep_as_the_deepest_of_its_pair(tmp_path: Path) -> None:
+    for part, pixels in (
+        ("input", random_pixels((20, 24, 3))),
+        ("target", random_pixels((20, 24, 3), dtype=np.uint16)),
+    ):
+        publishers.put(tmp_path / "data" / part / "0.png", pixels)
+    pairs = find_pairs(tmp_path / "data")
+    run(Darker().method(), pairs, PROTOCOLS["photo"], data=DATA, folder=tmp_path / "out")
+    assert read_photo(picture_path(tmp_path / "out", "0")).pixels.dtype == np.uint16

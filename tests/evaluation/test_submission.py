@@ -158,3 +158,10 @@ def test_a_damaged_record_is_named(boxes: tuple[Pair, ...], tmp_path: Path, dama
     (tmp_path / "made_of.json").write_text(damage)
     with pytest.raises(DataError, match=r"made_of\.json: is damaged; remove it, and all"):
         write_submission(HALF, boxes, tmp_path)
+
+
+def test_what_a_method_overshoots_is_clamped(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    beyond = Method(name="beyond", identity={}, restore=lambda _, views: 4 * views - 1)
+    assert write_submission(beyond, boxes[:1], tmp_path) == ()
+    box = loadmat(tmp_path / "submission" / "0001.mat")["Idenoised"][0, 0]
+    assert (box.min(), box.max()) == (0, 1)

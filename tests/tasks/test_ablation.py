@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from mirnet.choices import AblationBudget, Split, TableNumber
+from mirnet.choices import AblationBudget, DataSetName, Split, TableNumber
 from mirnet.cli.app import main
 from mirnet.data.packing import pack
 from mirnet.data.picture import file_sha256
@@ -19,7 +19,7 @@ from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.networks import build
-from mirnet.tasks.ablation import ablate, as_markdown, costs, orderings
+from mirnet.tasks.ablation import COUNTED, ablate, as_markdown, costs, orderings
 from mirnet.tasks.ablations import ABLATIONS, BUDGETS, FULL, ablation_recipe
 from tests.conftest import random_pixels
 from tests.data import publishers
@@ -128,7 +128,11 @@ def assert_names_what_made_it(result: dict[str, Any], text: str, runs: Path) -> 
         file_sha256(runs / f"{FULL}-seed{seed}" / "model.safetensors") for seed in range(2)
     ]
     head, _, rest = text.partition("\n")
-    assert "RealSR" not in head
+    assert head == "# Table 9: Fusion of streams"
+    assert "\nBudget small: 16 channels, 3 steps, 2 seeds; scored on " in rest
+    assert "| parameters of the network | FLOPs at 256×256 |" in rest
+    assert f"\n{COUNTED}.\n" in rest
+    assert "one fusion of two streams of 64 channels, not the network's" in rest
     assert f"({result['data']['split']}) of data by protocol realsr-x3" in rest
     assert "| PSNR on RealSR ×3 in the paper |" in rest
     for digest in (weights[0][:12], data["sha256"], code_sha256()):
@@ -166,6 +170,7 @@ def test_the_command_writes_a_table(
     assert main([*command, "--data", str(data), "-o", str(tmp_path / "out")]) == 0
     assert "# Table 9: " in capsys.readouterr().out
     found = json.loads((tmp_path / "out" / "table-9.json").read_text())
+    assert (found["budget"], found["width"]) == ("small", 16)
     assert [row["row"] for row in found["rows"]] == ["Sum", "Concat", "SKFF"]
     assert (tmp_path / "out" / "table-9.md").exists()
 
@@ -187,6 +192,8 @@ def test_a_dry_run_prints_costs_beside_the_paper_s(capsys: pytest.CaptureFixture
         ([], "ablate: say where the pairs are, with --data FOLDER, or give --dry-run"),
         (["--data", "x", "--seeds", "0"], "--seeds: must be from 1 to 100, got 0"),
         (["--data", "nowhere", "--table", "9"], "nowhere: there is no such folder"),
+        (["--data", "x", "--table", "9", "--table", "9"], "--table: name each table once"),
+        (["--dry-run", "--table", "9", "--table", "9"], "--table: name each table once"),
         (["--dry-run", "--data", "x"], "--dry-run: trains nothing; give --table, --budget"),
         (["--dry-run", "--dataset", "pairs"], "--dry-run: trains nothing"),
         (["--dry-run", "--seeds", "0"], "--dry-run: trains nothing"),
@@ -244,3 +251,31 @@ def test_pairs_that_are_trained_on_are_not_scored(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is both trained on and scored; .* needs train/ and val/"):
         ablate(9, TINY, tmp_path / "mine", "pairs", tmp_path / "out", seeds=1)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("dataset", "count"), [("clean", "no"), ("dpdd", "2"), ("pairs", "2")])
+def test_pairs_of_other_than_one_input_are_refused_before_training(
+    dataset: DataSetName, count: str, tmp_path: Path
+) -> None:
+    data, out = publishers.dpdd(tmp_path / "data"), tmp_path / "out"
+    for number, split in enumerate(("train", "val")):
+        for part in ("inputL", "inputR", "target"):
+            publishers.put(data / split / part / "0.png", random_pixels((40, 40, 3), seed=number))
+    words = f"has {count} inputs; ablate needs pairs of one input and one target"
+    with pytest.raises(DataError, match=words):
+        ablate(9, TINY, data, dataset, out, seeds=1, say=pytest.fail)
+    assert not out.exists()
+
+
+RESULTS = Path(__file__).parents[2] / "results" / "ablation"
+
+
+@pytest.mark.parametrize("number", ABLATIONS)
+def test_committed_tables_have_the_note_of_the_paper_s(number: int) -> None:
+    assert published()[number].note in (RESULTS / f"table-{number}.md").read_text("utf-8")
+
+
+def test_committed_rows_of_one_stream_are_fused_with_nothing() -> None:
+    rows = json.loads((RESULTS / "table-11.json").read_text("utf-8"))["rows"]
+    fused = [row["row"] for row in rows if row["fusion_parameters"]]
+    assert fused == [name for name in published()[11].rows if not name.startswith("1 stream,")]

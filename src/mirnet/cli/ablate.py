@@ -12,10 +12,6 @@ from mirnet.choices import AblationBudget, DataSetName, Device, TableNumber
 from mirnet.errors import RecipeError
 
 RUNS = Path("runs/ablation")
-COUNTED = (
-    "FLOPs: Table 8's count, which is the convolutions' multiply-accumulates that `mirnet profile` "
-    "prints, and the context's sums and softmax and SKFF's means beside them"
-)
 
 
 def ablate(
@@ -57,9 +53,11 @@ def ablate(
     json_output
         Print JSON instead of tables.
     """
-    from mirnet.tasks.ablation import as_markdown, costs
+    from mirnet.tasks.ablation import COUNTED, as_markdown, costs
     from mirnet.tasks.ablations import BUDGETS
 
+    if len(set(table)) < len(table):
+        raise RecipeError("--table: name each table once")
     plan, numbers = BUDGETS[budget], table or get_args(TableNumber)
     if dry_run:
         beside = (data, dataset, seeds, output)
@@ -105,7 +103,6 @@ def _ablate(
         device=device,
         say=lambda text: print(text, file=sys.stderr),
     )
-    result["budget"] = budget
     for suffix, text in (
         (".json", json.dumps(result, indent=1) + "\n"),
         (".md", as_markdown(result)),

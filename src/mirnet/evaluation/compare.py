@@ -26,7 +26,8 @@ class Difference:
         metric: which one.
         first: mean of the first method.
         second: mean of the second.
-        mean: of the differences.
+        mean: of the differences; 0 where each is better by infinity on some pair, so that both
+            means are infinite, and equal.
         low: where the 95 % confidence interval of ``mean`` begins (paired bootstrap over pairs, as
             if each were drawn by itself: blocks of one photo make it too narrow); minus infinity
             where there are fewer than ``FEWEST`` pairs, or one differs by infinity.
@@ -102,13 +103,19 @@ def _difference(metric: str, first: NDArray[np.float64], second: NDArray[np.floa
         metric=metric,
         first=float(first.mean()),
         second=float(second.mean()),
-        mean=float(differences.mean()),
+        mean=_mean(differences),
         low=low,
         high=high,
         better=int((sign * differences > 0).sum()),
         worse=int((sign * differences < 0).sum()),
         pairs=len(differences),
     )
+
+
+def _mean(differences: NDArray[np.float64]) -> float:
+    if {-np.inf, np.inf} <= set(differences):  # whose sum is no number
+        return 0.0
+    return float(differences.mean())
 
 
 def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:

@@ -35,6 +35,10 @@ from mirnet.units import counted
 
 PAPERS: Literal["realsr-x3"] = "realsr-x3"
 """The data set and protocol of the paper's ablations (Sec. 4.7)."""
+COUNTED = (
+    "FLOPs: Table 8's count, which is the convolutions' multiply-accumulates that `mirnet profile` "
+    "prints, and the context's sums and softmax and SKFF's means beside them"
+)
 
 
 def costs(number: int, budget: Budget) -> list[dict[str, Any]]:
@@ -89,7 +93,7 @@ def ablate(
         The rows, with PSNR and the weights' SHA-256 by seed, mean and standard deviation; how many
         of the paper's orderings held; and the data and the code that scored.
 
-    Raises DataError, before anything is trained, for a pair that can't be scored.
+    Raises DataError, before anything is trained, for a pair that can't be learnt from or scored.
     """
     dataset = dataset or found_in(data, "super-resolution", preferred=PAPERS)
     is_realsr = dataset in TASKS["super-resolution"].benchmarks
@@ -97,6 +101,7 @@ def ablate(
     split: Split = "test" if "test" in DATASETS[dataset].counts else "val"
     pairs = find_pairs(data, dataset, split)
     learnt = find_pairs(data, dataset, "train")
+    _require_single_views((*learnt, *pairs), data)
     require_apart(folder, (*pairs, *learnt))
     places = {pair.place for pair in learnt}
     if both := [pair.place for pair in pairs if pair.place in places]:
@@ -135,10 +140,21 @@ def ablate(
         },
         "scored_by": {"code_sha256": code_sha256(), "versions": versions()},
         "seeds": seeds,
+        "budget": budget.name,
+        "width": budget.network.width,
         "steps": budget.steps,
         "rows": rows,
         "orderings": orderings(rows),
     }
+
+
+def _require_single_views(pairs: Sequence[Pair], data: Path) -> None:
+    for pair in pairs:
+        if len(pair.views) != 1:
+            raise DataError(
+                f"{data}: {pair.id} has {len(pair.views) or 'no'} inputs; ablate needs pairs of "
+                "one input and one target, as RealSR's, or of your own in train/ and val/"
+            )
 
 
 def _trained(
@@ -187,12 +203,13 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines = [
         f"# Table {number}: {paper.title}",
         "",
-        f"{result['steps']:,} steps, {counted(result['seeds'], 'seed')}, scored on "
-        f"{result['scored_on']} of {data['folder']} by protocol {result['protocol']}. The paper's "
-        f"column is of {paper.data}: {paper.source}.",
+        f"Budget {result['budget']}: {result['width']} channels, {result['steps']:,} steps, "
+        f"{counted(result['seeds'], 'seed')}; scored on {result['scored_on']} of {data['folder']} "
+        f"by protocol {result['protocol']}. The paper's column is of {paper.data}: "
+        f"{paper.source}.",
         "",
-        f"| | PSNR | ± over seeds | parameters | FLOPs at 256×256 | PSNR on {paper.data} in the "
-        "paper | weights |",
+        "| | PSNR | ± over seeds | parameters of the network | FLOPs at 256×256 | "
+        f"PSNR on {paper.data} in the paper | weights |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
@@ -206,6 +223,7 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines += ["", f"Of the paper's {held['claims']} orderings by PSNR, {held['held']} held."]
     if held["failed"]:
         lines.append(f"These did not: {'; '.join(held['failed'])}.")
+    lines += ["", f"{COUNTED}."]
     if paper.note:
         lines += ["", paper.note]
     return "\n".join([*lines, "", _made_with(result)]) + "\n"

@@ -52,6 +52,7 @@ class Budget:
     """What every variant is trained with.
 
     Attributes:
+        name: what it is asked for by.
         changes: the full network, as it differs from the paper's.
         patches: patch sizes, 128 to 224 in the paper.
         steps: how many.
@@ -62,6 +63,7 @@ class Budget:
         seeds: runs of each variant, unless told.
     """
 
+    name: AblationBudget
     changes: ModelChanges = field(default_factory=ModelChanges)
     patches: tuple[int, int, int, int]
     steps: int
@@ -71,10 +73,16 @@ class Budget:
     warmup: int = 0
     seeds: int = 1
 
+    @property
+    def network(self) -> MIRNetV2Config:
+        """The full network."""
+        return MIRNetV2Config.from_dict({**MIRNetV2Config().to_dict(), **self.changes})
+
 
 BUDGETS: dict[AblationBudget, Budget] = {
-    "paper": Budget(patches=(128, 144, 192, 224), steps=100_000, batch=64),
+    "paper": Budget(name="paper", patches=(128, 144, 192, 224), steps=100_000, batch=64),
     "small": Budget(
+        name="small",
         changes=ModelChanges(width=16, blocks=1, groups=(2, 2)),
         patches=(32, 36, 48, 56),
         steps=600,
@@ -149,10 +157,9 @@ def ablation_recipe(
     variant: Variant, budget: Budget, data: Path, dataset: DataSetName, *, seed: int, device: Device
 ) -> Recipe:
     """How a variant is trained; all variants of a budget alike, but for what they are about."""
-    network = MIRNetV2Config.from_dict({**MIRNetV2Config().to_dict(), **budget.changes})
     changes = ModelChanges(**{**budget.changes, **variant.changes})
     if variant.groups is not None:
-        changes["groups"] = (variant.groups,) * len(network.groups)
+        changes["groups"] = (variant.groups,) * len(budget.network.groups)
     return with_task(
         Recipe(
             task="super-resolution",
