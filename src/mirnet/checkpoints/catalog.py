@@ -58,7 +58,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="low-light-small",
             task="low-light",
-            sha256="d86f1cd4be349442689dd03608f261112202654d16c51166071b4d166db666f8",
+            sha256="b28e49c81e9d0dd72f41e6f7b716c983e287a17b23492dbd88ad098e492ca678",
             summary="brightens photos taken with too little light; the small network",
         ),
     )
