@@ -205,7 +205,10 @@ def test_two_methods_of_one_name_are_refused(
     ("arguments", "words"),
     [
         ((), "name a folder with input/ and target/, or --benchmark NAME --data FOLDER"),
-        (("MINE", "--task", "retouching"), "--task retouching: mirnet ships no weights for it yet"),
+        (
+            ("MINE", "--task", "dual-pixel-deblurring"),
+            "--task dual-pixel-deblurring: mirnet ships no weights for it yet",
+        ),
         (
             ("MINE", "--task", "retouching", "--weights", "denoising-small"),
             "is for denoising; leave",
@@ -426,7 +429,7 @@ def test_pictures_of_another_depth_than_the_benchmark_s_are_named(
     command = ["evaluate", "--benchmark", "dpdd", "--data", str(tmp_path)]
     assert main([*command, "--baseline", "mean-of-views"]) == 1
     said = capsys.readouterr()
-    assert "2 of 76 pairs" in said.out
+    assert "2 pairs (a part: the whole benchmark has 76 pairs)" in said.out
     assert f"{path}: holds uint8 values, and this benchmark is published with 16 bits" in said.err
 
 
