@@ -61,6 +61,12 @@ CATALOG: dict[str, Weights] = {
             sha256="b28e49c81e9d0dd72f41e6f7b716c983e287a17b23492dbd88ad098e492ca678",
             summary="brightens photos taken with too little light; the small network",
         ),
+        Weights(
+            name="retouching-small",
+            task="retouching",
+            sha256="563f2f89a2b94b16aba2def65eb80e7abe0f0e81f3d9d4cd38b702e03caf91bc",
+            summary="tones and colours of a retoucher, learnt from ten pairs; the small network",
+        ),
     )
 }
 

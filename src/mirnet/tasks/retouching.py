@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirnet.inference.guards import Expected
 from mirnet.models.config import MIRNetV2Config
 from mirnet.tasks.spec import Task
 
@@ -10,4 +11,6 @@ RETOUCHING = Task(
     summary="give a flat photo the tones and colours of a retoucher",
     config=MIRNetV2Config(),
     benchmarks=("fivek",),
+    weights="retouching-small",
+    expected=Expected(saturated=0.2),
 )
