@@ -235,6 +235,8 @@ def test_weights_of_another_task_are_refused(
         (["--compare", "a.json", "b.json", "-o", "out"], "--compare: takes two"),
         (["pairs", "--compare", "a.json", "b.json"], "--compare: takes two"),
         (["--compare", "a.json", "b.json", "--precision", "float32"], "--compare: takes two"),
+        (["--compare", "a.json", "b.json", "--workers", "0"], "--compare: takes two"),
+        (["--compare", "a.json", "b.json", "--note", ""], "--compare: takes two"),
         (["MINE", "--pictures", "p", "--task", "denoising"], "--pictures: are there already"),
         (["MINE", "--pictures", "p", "--device", "cpu"], "--pictures: are there already"),
         (["MINE", "--baseline", "clahe", "--device", "cpu"], "--baseline: needs no network"),
@@ -252,7 +254,9 @@ def test_options_that_would_count_for_nothing_are_refused(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", [["--json"], ["--note", "x"], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    "option", [["--json"], ["--note", "x"], ["--note", ""], ["--workers", "2"]]
+)
 def test_a_submission_has_no_scores_to_print(
     option: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -260,6 +264,19 @@ def test_a_submission_has_no_scores_to_print(
     command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), *option]
     assert main([*command, "-o", str(tmp_path / "out")]) == 1
     assert "--benchmark dnd: has no scores here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_baseline_that_looks_at_targets_gets_no_submission(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    publishers.dnd(tmp_path / "DND")
+    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND")]
+    command += ["--baseline", "clahe", "--baseline", "bm3d-best", "-o", str(tmp_path / "out")]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert "--baseline bm3d-best: looks at the targets, which dnd's server keeps; leave" in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

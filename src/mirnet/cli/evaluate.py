@@ -87,8 +87,10 @@ def evaluate(
         Print JSON with the score of every pair instead of a table.
     """
     if compare is not None:
-        beside = (folders, benchmark, data, task, weights, pictures, baseline, protocol, output)
-        if any(beside) or any((note, lpips, workers)) or (device, precision) != ("auto", "auto"):
+        many = folders or baseline or (device, precision) != ("auto", "auto")
+        if many or _given(
+            benchmark, data, task, weights, pictures, protocol, output, note, lpips, workers
+        ):
             raise DataError("--compare: takes two score.json files and, if you like, --json alone")
         from mirnet.cli.scoring import print_comparison
 
@@ -103,10 +105,8 @@ def evaluate(
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
     if pictures is not None and (task, device, precision) != (None, "auto", "auto"):
         raise DataError("--pictures: are there already; leave --task, --device, --precision out")
-    if benchmark == "dnd" and (json_output or any((lpips, note, workers))):
-        raise DataError(
-            "--benchmark dnd: has no scores here; leave --lpips, --note, --workers and --json out"
-        )
+    if benchmark == "dnd":
+        _require_unscored(baseline, json_output or _given(lpips, note, workers))
     if len(set(baseline)) < len(baseline):
         raise DataError("--baseline: name each method once")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
@@ -196,6 +196,25 @@ def _methods(
     path, checkpoint = checkpoint_for(task, weights_for(task, weights))
     restorer = Restorer(checkpoint.build(), device=device, precision=precision, runtime="torch")
     return [by_network(restorer, path), *found]
+
+
+def _given(*options: object) -> bool:
+    """Whether any of these was given, were it 0 or empty."""
+    return any(option is not None for option in options)
+
+
+def _require_unscored(baseline: tuple[BaselineName, ...], is_about_scores: bool) -> None:
+    """Of a submission there is neither a score here nor a target."""
+    from mirnet.evaluation.baselines import BASELINES
+
+    if is_about_scores:
+        raise DataError(
+            "--benchmark dnd: has no scores here; leave --lpips, --note, --workers and --json out"
+        )
+    if named := [name for name in baseline if BASELINES[name].needs_target]:
+        raise DataError(
+            f"--baseline {named[0]}: looks at the targets, which dnd's server keeps; leave it out"
+        )
 
 
 def _require_own_names(methods: list[Method]) -> None:
