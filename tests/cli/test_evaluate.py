@@ -164,6 +164,26 @@ def test_a_method_that_scores_nothing_ends_no_other(
     assert {path.name for path in folder.iterdir()} == {"report.html", "clahe"}
 
 
+def test_scores_of_other_code_stop_no_other(mine: Path, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copytree(mine, tmp_path / "whole")
+    command = ["-o", str(tmp_path / "out"), "--baseline", "clahe"]
+    command += ["--baseline", "histogram-equalisation"]
+    assert main(["evaluate", str(mine), *command]) == 0
+    (place,) = (tmp_path / "out").iterdir()
+    for name in ("clahe", "histogram-equalisation"):
+        journal = place / name / "journal.jsonl"
+        head, _, rest = journal.read_text("utf-8").partition("\n")
+        of = {**json.loads(head)["of"], "code_sha256": "0" * 64}
+        journal.write_text(json.dumps({"of": of}) + "\n" + rest, "utf-8")
+    capsys.readouterr()
+    assert main(["evaluate", str(mine), str(tmp_path / "whole"), *command]) == 1
+    said = capsys.readouterr()
+    told = [line for line in said.err.splitlines() if line.startswith("mirnet: ")]
+    assert ["holds scores of another code; name" in line for line in told] == [True, True]
+    assert said.out.count("-whole  ") == said.out.count("PSNR") == 2
+    assert said.err.count("report: ") == 1
+
+
 def test_two_methods_of_one_name_are_refused(
     mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
 ) -> None:

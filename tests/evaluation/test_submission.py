@@ -15,6 +15,7 @@ from mirnet.atomic import _prefix
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, MissingDependencyError, one_line
+from mirnet.evaluation.journal import OtherScoresError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.submission import write_submission
 from tests.data import publishers
@@ -115,7 +116,7 @@ def test_files_of_two_methods_are_not_mixed(boxes: tuple[Pair, ...], tmp_path: P
     write_submission(HALF, boxes, tmp_path)
     write_submission(HALF, boxes, tmp_path)
     other = Method(name="half", identity={"weights": "others"}, restore=HALF.restore)
-    with pytest.raises(DataError, match="holds a submission of another method"):
+    with pytest.raises(OtherScoresError, match="holds a submission of another method"):
         write_submission(other, boxes, tmp_path)
 
 

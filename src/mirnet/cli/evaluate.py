@@ -115,24 +115,27 @@ def evaluate(
         for subject in subjects:
             _require_rgb(subject)
     distance = _lpips(lpips)
-    from mirnet.cli.scoring import print_scores
-
     kind: dict[str, Any] = {"lpips": distance, "workers": workers, "json_output": json_output}
-    is_whole = True
-    for subject in subjects:
-        for method in methods:
-            is_whole &= print_scores(subject, method, output, **kind)
-        if output and subject.protocol:
-            _report(output / subject.label, subject)
-    return 0 if is_whole else 1
+    are_whole = [_scored(subject, methods, output, **kind) for subject in subjects]
+    return 0 if all(are_whole) else 1
 
 
-def _report(folder: Path, subject: Subject) -> None:
-    """Write the page of all methods that were scored there, if any was."""
+def _scored(subject: Subject, methods: list[Method], output: Path | None, **kind: Any) -> bool:
+    """Score each method on these pairs, and write the page. Whether every pair was scored."""
+    from mirnet.cli.scoring import print_scores
+    from mirnet.evaluation.journal import NothingScoredError, OtherScoresError
     from mirnet.evaluation.report import write_report
 
-    if any(folder.glob("*/score.json")):
-        print(f"report: {write_report(folder, subject.pairs)}", file=sys.stderr)
+    are_whole = []
+    for method in methods:
+        try:
+            are_whole.append(print_scores(subject, method, output, **kind))
+        except (NothingScoredError, OtherScoresError) as error:  # which others need not share
+            print(f"mirnet: {error}", file=sys.stderr)
+    # If nothing was scored now, the page that may be there is of other pairs or still true.
+    if output and subject.protocol and are_whole:
+        print(f"report: {write_report(output / subject.label, subject.pairs)}", file=sys.stderr)
+    return len(are_whole) == len(methods) and all(are_whole)
 
 
 def _subjects(

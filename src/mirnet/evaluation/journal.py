@@ -33,7 +33,7 @@ CALLED = {
 
 
 class OtherScoresError(DataError):
-    """A folder holds scores that must not be mixed with these."""
+    """A folder holds scores that must not be mixed with these; others need not."""
 
 
 class NothingScoredError(DataError):

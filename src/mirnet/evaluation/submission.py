@@ -18,7 +18,7 @@ from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
 from mirnet.data.picture import file_sha256
 from mirnet.errors import DataError, MissingDependencyError, one_line
-from mirnet.evaluation.journal import locked
+from mirnet.evaluation.journal import OtherScoresError, locked
 from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.run import stamps
 from mirnet.evaluation.scores import Fault
@@ -59,8 +59,8 @@ def write_submission(
     Returns:
         Photos whose file could not be made, and why.
 
-    Raises DataError if the folder holds a submission of another method or by other code, if another
-    run writes it, or if its record of what each file was made of is damaged.
+    Raises OtherScoresError if the folder holds a submission of another method or by other code, and
+    DataError if another run writes it, or if its record of what each file was made of is damaged.
     """
     _require_scipy()
     require_folder(folder / FILES)
@@ -117,7 +117,7 @@ def _require_same(method: Method, path: Path) -> None:
         with replacing(path) as temporary:
             temporary.write_text(made + "\n", "utf-8")
     elif path.read_text("utf-8").strip() != made:
-        raise DataError(
+        raise OtherScoresError(
             f"{path.parent}: holds a submission of another method or by other code or versions; "
             "name another --output, or remove that folder"
         )
