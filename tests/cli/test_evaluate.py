@@ -189,6 +189,26 @@ def test_a_method_that_scores_nothing_ends_no_other(
     assert {path.name for path in folder.iterdir()} == {"report.html", "clahe"}
 
 
+def test_scores_of_other_code_stop_no_other(mine: Path, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copytree(mine, tmp_path / "whole")
+    command = ["-o", str(tmp_path / "out"), "--baseline", "clahe"]
+    command += ["--baseline", "histogram-equalisation"]
+    assert main(["evaluate", str(mine), *command]) == 0
+    (place,) = (tmp_path / "out").iterdir()
+    for name in ("clahe", "histogram-equalisation"):
+        journal = place / name / "journal.jsonl"
+        head, _, rest = journal.read_text("utf-8").partition("\n")
+        of = {**json.loads(head)["of"], "code_sha256": "0" * 64}
+        journal.write_text(json.dumps({"of": of}) + "\n" + rest, "utf-8")
+    capsys.readouterr()
+    assert main(["evaluate", str(mine), str(tmp_path / "whole"), *command]) == 1
+    said = capsys.readouterr()
+    told = [line for line in said.err.splitlines() if line.startswith("mirnet: ")]
+    assert ["holds scores of another code; name" in line for line in told] == [True, True]
+    assert said.out.count("-whole  ") == said.out.count("PSNR") == 2
+    assert said.err.count("report: ") == 1
+
+
 def test_two_methods_of_one_name_are_refused(
     mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -263,6 +283,8 @@ def test_weights_of_another_task_are_refused(
         (["--compare", "a.json", "b.json", "-o", "out"], "--compare: takes two"),
         (["pairs", "--compare", "a.json", "b.json"], "--compare: takes two"),
         (["--compare", "a.json", "b.json", "--precision", "float32"], "--compare: takes two"),
+        (["--compare", "a.json", "b.json", "--workers", "0"], "--compare: takes two"),
+        (["--compare", "a.json", "b.json", "--note", ""], "--compare: takes two"),
         (["MINE", "--pictures", "p", "--task", "denoising"], "--pictures: are there already"),
         (["MINE", "--pictures", "p", "--device", "cpu"], "--pictures: are there already"),
         (["MINE", "--baseline", "clahe", "--device", "cpu"], "--baseline: needs no network"),
@@ -280,7 +302,9 @@ def test_options_that_would_count_for_nothing_are_refused(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", [["--json"], ["--note", "x"], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    "option", [["--json"], ["--note", "x"], ["--note", ""], ["--workers", "2"]]
+)
 def test_a_submission_has_no_scores_to_print(
     option: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -288,6 +312,19 @@ def test_a_submission_has_no_scores_to_print(
     command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND"), *option]
     assert main([*command, "-o", str(tmp_path / "out")]) == 1
     assert "--benchmark dnd: has no scores here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_baseline_that_looks_at_targets_gets_no_submission(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    publishers.dnd(tmp_path / "DND")
+    command = ["evaluate", "--benchmark", "dnd", "--data", str(tmp_path / "DND")]
+    command += ["--baseline", "clahe", "--baseline", "bm3d-best", "-o", str(tmp_path / "out")]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert "--baseline bm3d-best: looks at the targets, which dnd's server keeps; leave" in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -1,16 +1,21 @@
 """DND's files, read back by scipy, and by Octave where there is one, as its server's tools do."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from scipy.io import loadmat
 from torch import Tensor
 
+from mirnet.atomic import _prefix
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
-from mirnet.errors import DataError, MissingDependencyError
+from mirnet.errors import DataError, MissingDependencyError, one_line
+from mirnet.evaluation.journal import OtherScoresError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.submission import write_submission
 from tests.data import publishers
@@ -111,7 +116,7 @@ def test_files_of_two_methods_are_not_mixed(boxes: tuple[Pair, ...], tmp_path: P
     write_submission(HALF, boxes, tmp_path)
     write_submission(HALF, boxes, tmp_path)
     other = Method(name="half", identity={"weights": "others"}, restore=HALF.restore)
-    with pytest.raises(DataError, match="holds a submission of another method"):
+    with pytest.raises(OtherScoresError, match="holds a submission of another method"):
         write_submission(other, boxes, tmp_path)
 
 
@@ -150,6 +155,59 @@ def test_a_file_that_was_changed_since_is_made_again(
     assert sound.stat().st_mtime_ns == kept
     for box, again in zip(whole[0], loadmat(other)["Idenoised"][0], strict=True):
         assert np.array_equal(box, again)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), KeyError("x")])
+def test_whatever_a_method_raises_stops_no_other_photo(
+    error: Exception, boxes: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    (fault,) = write_submission(failing(error), boxes, tmp_path)
+    assert (fault.id, fault.why) == ("0001", one_line(error))
+    assert [path.name for path in (tmp_path / "submission").iterdir()] == ["0002.mat"]
+
+
+def failing(error: Exception) -> Method:
+    """As `HALF`, but that one photo fails, and has changed."""
+
+    def restore(pair: Pair, views: Tensor) -> Tensor:
+        if pair.id == "0001-02":
+            raise error
+        return views / 2
+
+    return Method(
+        name="half", identity={}, restore=restore, stamp=lambda pair: pair.id.partition("-02")[1]
+    )
+
+
+@pytest.mark.parametrize("is_unreadable", [False, True])
+def test_no_file_of_before_is_sent_for_a_photo_that_fails_now(
+    is_unreadable: bool, boxes: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    files = tmp_path / "submission"
+    write_submission(HALF, boxes, tmp_path)
+    assert (files / "0001.mat").exists()
+    if is_unreadable:
+        write_submission(HALF, boxes, tmp_path, unreadable={"0001-02": "is torn"})
+    else:
+        write_submission(failing(MemoryError()), boxes, tmp_path)
+    assert [path.name for path in files.iterdir()] == ["0002.mat"]
+    assert write_submission(HALF, boxes, tmp_path) == ()
+    assert (files / "0001.mat").exists()
+
+
+def test_what_a_killed_run_left_is_not_sent(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    (tmp_path / "submission").mkdir()
+    for folder in (tmp_path, tmp_path / "submission"):
+        (folder / f"{_prefix()}{process.pid}-0011.tmp.mat").touch()
+    write_submission(HALF, boxes, tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
+
+
+def test_two_runs_do_not_write_one_submission(boxes: tuple[Pair, ...], tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lock"), pytest.raises(DataError, match="another run scores into it"):
+        write_submission(HALF, boxes, tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[1]"])

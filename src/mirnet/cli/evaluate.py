@@ -87,8 +87,10 @@ def evaluate(
         Print JSON with the score of every pair instead of a table.
     """
     if compare is not None:
-        beside = (folders, benchmark, data, task, weights, pictures, baseline, protocol, output)
-        if any(beside) or any((note, lpips, workers)) or (device, precision) != ("auto", "auto"):
+        many = folders or baseline or (device, precision) != ("auto", "auto")
+        if many or _given(
+            benchmark, data, task, weights, pictures, protocol, output, note, lpips, workers
+        ):
             raise DataError("--compare: takes two score.json files and, if you like, --json alone")
         from mirnet.cli.scoring import print_comparison
 
@@ -103,10 +105,8 @@ def evaluate(
         raise DataError("--pictures: are of one folder of pairs and stand instead of --weights")
     if pictures is not None and (task, device, precision) != (None, "auto", "auto"):
         raise DataError("--pictures: are there already; leave --task, --device, --precision out")
-    if benchmark == "dnd" and (json_output or any((lpips, note, workers))):
-        raise DataError(
-            "--benchmark dnd: has no scores here; leave --lpips, --note, --workers and --json out"
-        )
+    if benchmark == "dnd":
+        _require_unscored(baseline, json_output or _given(lpips, note, workers))
     if len(set(baseline)) < len(baseline):
         raise DataError("--baseline: name each method once")
     methods = _methods(benchmark, task, weights, pictures, baseline, device, precision)
@@ -115,24 +115,27 @@ def evaluate(
         for subject in subjects:
             _require_rgb(subject)
     distance = _lpips(lpips)
-    from mirnet.cli.scoring import print_scores
-
     kind: dict[str, Any] = {"lpips": distance, "workers": workers, "json_output": json_output}
-    is_whole = True
-    for subject in subjects:
-        for method in methods:
-            is_whole &= print_scores(subject, method, output, **kind)
-        if output and subject.protocol:
-            _report(output / subject.label, subject)
-    return 0 if is_whole else 1
+    are_whole = [_scored(subject, methods, output, **kind) for subject in subjects]
+    return 0 if all(are_whole) else 1
 
 
-def _report(folder: Path, subject: Subject) -> None:
-    """Write the page of all methods that were scored there, if any was."""
+def _scored(subject: Subject, methods: list[Method], output: Path | None, **kind: Any) -> bool:
+    """Score each method on these pairs, and write the page. Whether every pair was scored."""
+    from mirnet.cli.scoring import print_scores
+    from mirnet.evaluation.journal import NothingScoredError, OtherScoresError
     from mirnet.evaluation.report import write_report
 
-    if any(folder.glob("*/score.json")):
-        print(f"report: {write_report(folder, subject.pairs)}", file=sys.stderr)
+    are_whole = []
+    for method in methods:
+        try:
+            are_whole.append(print_scores(subject, method, output, **kind))
+        except (NothingScoredError, OtherScoresError) as error:  # which others need not share
+            print(f"mirnet: {error}", file=sys.stderr)
+    # If nothing was scored now, the page that may be there is of other pairs or still true.
+    if output and subject.protocol and are_whole:
+        print(f"report: {write_report(output / subject.label, subject.pairs)}", file=sys.stderr)
+    return len(are_whole) == len(methods) and all(are_whole)
 
 
 def _subjects(
@@ -197,6 +200,25 @@ def _methods(
     exact: Precision = "float32" if precision == "auto" else precision
     restorer = Restorer(checkpoint.build(), device=device, precision=exact, runtime="torch")
     return [by_network(restorer, path), *found]
+
+
+def _given(*options: object) -> bool:
+    """Whether any of these was given, were it 0 or empty."""
+    return any(option is not None for option in options)
+
+
+def _require_unscored(baseline: tuple[BaselineName, ...], is_about_scores: bool) -> None:
+    """Of a submission there is neither a score here nor a target."""
+    from mirnet.evaluation.baselines import BASELINES
+
+    if is_about_scores:
+        raise DataError(
+            "--benchmark dnd: has no scores here; leave --lpips, --note, --workers and --json out"
+        )
+    if named := [name for name in baseline if BASELINES[name].needs_target]:
+        raise DataError(
+            f"--baseline {named[0]}: looks at the targets, which dnd's server keeps; leave it out"
+        )
 
 
 def _require_own_names(methods: list[Method]) -> None:

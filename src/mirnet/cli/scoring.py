@@ -11,7 +11,6 @@ from pathlib import Path
 from mirnet.errors import DataError
 from mirnet.evaluation.benchmarks import remark
 from mirnet.evaluation.compare import FEWEST, compare
-from mirnet.evaluation.journal import NothingScoredError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.published import OURS
 from mirnet.evaluation.report import NAMES, benchmark_of, columns_of
@@ -34,29 +33,28 @@ def print_scores(
     workers: int | None = None,
     json_output: bool = False,
 ) -> bool:
-    """Score and print, a line for each pair that could not be. Whether every pair was scored."""
+    """Score and print, a line for each pair that could not be. Whether every pair was scored.
+
+    Raises NothingScoredError and OtherScoresError, see `run`.
+    """
     folder = output / subject.label / folder_name(method.name) if output else None
-    try:
-        with bar(f"{subject.label}: {method.name}") as show:
-            if subject.protocol is None:
-                told, faults = _submitted(subject, method, folder, show)
-            else:
-                scores = run(
-                    method,
-                    subject.pairs,
-                    with_lpips(subject.protocol) if lpips else subject.protocol,
-                    data=subject.data,
-                    unreadable=subject.unreadable,
-                    folder=folder,
-                    depth=subject.depth,
-                    lpips=lpips,
-                    workers=workers,
-                    progress=show,
-                )
-                told, faults = _as_json(scores) if json_output else _line(scores), scores.faults
-    except NothingScoredError as error:  # which another method or folder need not share
-        print(f"mirnet: {error}", file=sys.stderr)
-        return False
+    with bar(f"{subject.label}: {method.name}") as show:
+        if subject.protocol is None:
+            told, faults = _submitted(subject, method, folder, show)
+        else:
+            scores = run(
+                method,
+                subject.pairs,
+                with_lpips(subject.protocol) if lpips else subject.protocol,
+                data=subject.data,
+                unreadable=subject.unreadable,
+                folder=folder,
+                depth=subject.depth,
+                lpips=lpips,
+                workers=workers,
+                progress=show,
+            )
+            told, faults = _as_json(scores) if json_output else _line(scores), scores.faults
     if told:
         print(told)
     for fault in faults:

@@ -33,7 +33,7 @@ CALLED = {
 
 
 class OtherScoresError(DataError):
-    """A folder holds scores that must not be mixed with these."""
+    """A folder holds scores that must not be mixed with these; others need not."""
 
 
 class NothingScoredError(DataError):
@@ -151,17 +151,32 @@ def opened(folder: Path | None, identity: dict[str, Any]) -> Iterator[Journal]:
     made = [each for each in folder.parents if not each.exists()]
     require_folder(folder / PICTURES)
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            for each in (folder, folder / PICTURES):
-                remove_leftovers(each)
+        with locked(folder, PICTURES):
             journal = Journal(folder)
             journal.begin(identity)
             yield journal
-    except Timeout as error:
-        raise DataError(f"{folder}: another run scores into it; name another --output") from error
     except NothingScoredError:
         _remove_empty(folder, made)
         raise
+
+
+@contextmanager
+def locked(folder: Path, files: str) -> Iterator[None]:
+    """Have the folder of a run, and ``files`` in it, to oneself, without what killed runs left.
+
+    Raises DataError if another run has it.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DataError(f"{folder}: another run scores into it; name another --output") from error
+    try:
+        for each in (folder, folder / files):
+            remove_leftovers(each)
+        yield
+    finally:
+        lock.release()
 
 
 def picture_path(folder: Path, pair_id: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import groupby
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
 from mirnet.data.picture import file_sha256
-from mirnet.errors import DataError, MirnetError, MissingDependencyError, one_line
+from mirnet.errors import DataError, MissingDependencyError, one_line
+from mirnet.evaluation.journal import OtherScoresError, locked
 from mirnet.evaluation.method import Method, made_by
 from mirnet.evaluation.run import stamps
 from mirnet.evaluation.scores import Fault
@@ -28,6 +30,8 @@ MADE_OF = "made_of.json"
 """What each file was made of, stamps of pictures, and its own SHA-256."""
 FILES = "submission"
 """The folder of what is sent to the server."""
+
+logger = logging.getLogger("mirnet")
 
 
 def write_submission(
@@ -55,35 +59,55 @@ def write_submission(
     Returns:
         Photos whose file could not be made, and why.
 
-    Raises DataError if the folder holds a submission of another method or by other code, or if its
-    record of what each file was made of is damaged.
+    Raises OtherScoresError if the folder holds a submission of another method or by other code, and
+    DataError if another run writes it, or if its record of what each file was made of is damaged.
     """
     _require_scipy()
     require_folder(folder / FILES)
-    _require_same(method, folder / "made.json")
-    made_of = folder / MADE_OF
-    known = _known(made_of)
-    incomplete = {_scene(name): why for name, why in (unreadable or {}).items()}
-    faults = [Fault(id=scene, why=why) for scene, why in incomplete.items()]
-    whole = [pair for pair in pairs if _scene(pair.id) not in incomplete]
-    done = 0
-    for scene, boxes in groupby(whole, key=lambda pair: _scene(pair.id)):
-        path, members = folder / FILES / f"{scene}.mat", list(boxes)
-        of = [stamps(pair, method) for pair in members]
-        if not path.exists() or known.get(scene) != {"of": of, "sha256": file_sha256(path)}:
+    with locked(folder, FILES):
+        _require_same(method, folder / "made.json")
+        known = _known(folder / MADE_OF)
+        incomplete = {_scene(name): why for name, why in (unreadable or {}).items()}
+        faults = [_without_file(folder, scene, why) for scene, why in incomplete.items()]
+        whole = [pair for pair in pairs if _scene(pair.id) not in incomplete]
+        done = 0
+        for scene, boxes in groupby(whole, key=lambda pair: _scene(pair.id)):
+            members = list(boxes)
             try:
-                _write_scene(path, [_restored(method, pair) for pair in members])
-                known[scene] = {"of": of, "sha256": file_sha256(path)}
-                with replacing(made_of) as temporary:
-                    temporary.write_text(json.dumps(known), "utf-8")
-            except MissingDependencyError:
+                _require_scene(method, scene, members, folder, known)
+            except MissingDependencyError:  # which the next photo would lack too
                 raise
-            except (MirnetError, OSError, ValueError, RuntimeError) as error:
-                faults.append(Fault(id=scene, why=one_line(error)))
-        done += len(members)
-        if progress:
-            progress(done, len(whole))
-    return tuple(faults)
+            except Exception as error:
+                logger.debug("%s", scene, exc_info=True)
+                faults.append(_without_file(folder, scene, one_line(error)))
+            done += len(members)
+            if progress:
+                progress(done, len(whole))
+        return tuple(faults)
+
+
+def _require_scene(
+    method: Method, scene: str, boxes: Sequence[Pair], folder: Path, known: dict[str, Any]
+) -> None:
+    """Write the file of a photo, and what it was made of, unless it is there and ``known``."""
+    path = _file(folder, scene)
+    of = [stamps(box, method) for box in boxes]
+    if path.exists() and known.get(scene) == {"of": of, "sha256": file_sha256(path)}:
+        return
+    _write_scene(path, [_restored(method, box) for box in boxes])
+    known[scene] = {"of": of, "sha256": file_sha256(path)}
+    with replacing(folder / MADE_OF) as temporary:
+        temporary.write_text(json.dumps(known), "utf-8")
+
+
+def _without_file(folder: Path, scene: str, why: str) -> Fault:
+    """A photo that has no file: an earlier one would be sent with the others."""
+    _file(folder, scene).unlink(missing_ok=True)
+    return Fault(id=scene, why=why)
+
+
+def _file(folder: Path, scene: str) -> Path:
+    return folder / FILES / f"{scene}.mat"
 
 
 def _require_same(method: Method, path: Path) -> None:
@@ -93,7 +117,7 @@ def _require_same(method: Method, path: Path) -> None:
         with replacing(path) as temporary:
             temporary.write_text(made + "\n", "utf-8")
     elif path.read_text("utf-8").strip() != made:
-        raise DataError(
+        raise OtherScoresError(
             f"{path.parent}: holds a submission of another method or by other code or versions; "
             "name another --output, or remove that folder"
         )

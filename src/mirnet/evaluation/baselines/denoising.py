@@ -87,6 +87,7 @@ BM3D_BEST = Baseline(
     source="Dabov et al., TIP 2007, at the noise level chosen with the target",
     restore=at_best_sigma,
     packages=("bm3d", "scikit-image"),
+    needs_target=True,
 )
 NON_LOCAL_MEANS = Baseline(
     name="non-local-means",

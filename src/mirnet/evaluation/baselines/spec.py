@@ -27,12 +27,14 @@ class Baseline:
         source: who published it.
         restore: ``(pair, views (1, C, H, W)) → (1, 3, H, W)``; of several views the first counts.
         packages: what it is computed with.
+        needs_target: whether it looks at the target, to show what is possible.
     """
 
     name: BaselineName
     source: str
     restore: Callable[[Pair, Tensor], Tensor]
     packages: tuple[str, ...]
+    needs_target: bool = False
 
 
 def of_picture(restore: Callable[[Picture], Any]) -> Callable[[Pair, Tensor], Tensor]:
