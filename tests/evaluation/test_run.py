@@ -411,7 +411,6 @@ def test_two_programs_pictures_of_one_name_are_not_mixed(
         run(methods[1], pairs, PROTOCOLS["photo"], **kind)
 
 
-@pytest.mark.parametrize("name", ["input", "target"])
 @pytest.mark.parametrize(
     ("place", "called"), [("/none", "none"), ("/none/b", "none-b"), ("/a/none/b", "none-b")]
 )
@@ -419,6 +418,7 @@ def test_a_folder_at_the_root_has_its_own_name_alone(place: str, called: str) ->
     assert place_name(Path(place)) == called
 
 
+@pytest.mark.parametrize("name", ["input", "target"])
 def test_pictures_are_not_called_as_the_page_calls_the_pairs(
     name: str, scored: Callable[..., Scores], tmp_path: Path
 ) -> None:
