@@ -352,6 +352,17 @@ def test_what_was_not_packed_is_named(mine: Path, tmp_path: Path, capsys: Captur
     assert re.search(r"mirnet: not scored: 1: .*1\.png", said.err)
 
 
+def test_a_packed_benchmark_is_scored_as_one(tmp_path: Path, capsys: Capture) -> None:
+    publishers.lol(tmp_path / "LOL")
+    packed = tmp_path / "packed"
+    main(["prepare", "lol", str(tmp_path / "LOL"), "--split", "test", "-o", str(packed)])
+    capsys.readouterr()
+    assert main(["evaluate", str(packed), "--baseline", "clahe"]) == 1
+    told = f"{packed}: was packed from lol; say --benchmark lol --data {packed} instead\n"
+    assert capsys.readouterr().err == f"mirnet: {told}"
+    assert main(["evaluate", *told.split()[6:10], "--baseline", "clahe"]) == 0
+
+
 def test_networks_of_two_runs_have_two_names(
     mine: Path, tiny_weights: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -158,7 +158,7 @@ def test_pictures_of_any_program_are_scored(pairs: Path, tmp_path: Path) -> None
     assert isinstance(near_score, Result)
     assert near_score.score.scores["psnr"] == np.inf
     assert isinstance(far_fault, Fault)
-    assert "has no picture far; restore that one too" in far_fault.why
+    assert "has no picture far (its first is near.png); restore that one too" in far_fault.why
     write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8)), theirs / "far.png")
     with pytest.raises(DataError, match=r"far\.png: is 8×8, its pair is 40×32"):
         by_pictures(theirs).restore(found[0], torch.zeros(1, 3, 32, 40))

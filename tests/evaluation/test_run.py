@@ -20,7 +20,7 @@ from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, PhotoError
 from mirnet.evaluation.compare import compare
 from mirnet.evaluation.journal import NothingScoredError, OtherScoresError, picture_path
-from mirnet.evaluation.method import Method, by_pictures
+from mirnet.evaluation.method import Method, by_pictures, place_name
 from mirnet.evaluation.run import run
 from mirnet.evaluation.scores import Scores, read_scores
 from mirnet.imaging.io import read_photo, write_photo
@@ -403,6 +403,13 @@ def test_two_programs_pictures_of_one_name_are_not_mixed(
     run(methods[0], pairs, PROTOCOLS["photo"], **kind)
     with pytest.raises(DataError, match="holds scores of another method"):
         run(methods[1], pairs, PROTOCOLS["photo"], **kind)
+
+
+@pytest.mark.parametrize(
+    ("place", "called"), [("/none", "none"), ("/none/b", "none-b"), ("/a/none/b", "none-b")]
+)
+def test_a_folder_at_the_root_has_its_own_name_alone(place: str, called: str) -> None:
+    assert place_name(Path(place)) == called
 
 
 @pytest.mark.parametrize("name", ["input", "target"])

@@ -50,6 +50,12 @@ def place_sha256(folder: Path) -> str:
     return hashlib.sha256(os.fsencode(folder.expanduser().resolve())).hexdigest()
 
 
+def place_name(folder: Path) -> str:
+    """Its name after that of the folder it is in, if that is not the root."""
+    place = folder.expanduser().resolve()
+    return "-".join(place.relative_to(place.anchor).parts[-2:])
+
+
 def made_by(method: Method) -> dict[str, Any]:
     """All that its results depend on beside the data: what must not change within a folder."""
     return {
@@ -83,7 +89,11 @@ def by_pictures(folder: Path) -> Method:
 
     def picture(pair: Pair) -> FilePicture:
         if pair.id not in found:
-            raise DataError(f"{folder}: has no picture {pair.id}; restore that one too")
+            first = next(iter(found.values())).name
+            raise DataError(
+                f"{folder}: has no picture {pair.id} (its first is {first}); restore that one too, "
+                "or name all as the pairs"
+            )
         return FilePicture(found[pair.id])
 
     def restore(pair: Pair, views: Tensor) -> Tensor:
@@ -91,7 +101,7 @@ def by_pictures(folder: Path) -> Method:
 
     place = folder.resolve()
     # Another program mirrors names: "input" would stand for two rows of a page.
-    name = "-".join(place.parts[-2:]) if place.name in ("input", "target") else place.name
+    name = place_name(folder) if place.name in ("input", "target") else place.name
     return Method(
         name=name,
         identity={"kind": "pictures", "folder": name, "place_sha256": place_sha256(folder)},

@@ -27,6 +27,7 @@ from mirnet.metrics.protocol import PROTOCOLS, Protocol
 from mirnet.models.complexity import complexity, fusion_parameters
 from mirnet.models.config import MIRNetV2Config
 from mirnet.tasks.ablations import ABLATIONS, Budget, ablation_recipe
+from mirnet.tasks.evaluation import described
 from mirnet.tasks.recipes import found_in
 from mirnet.tasks.registry import TASKS
 from mirnet.training.loop import train
@@ -148,10 +149,9 @@ def _trained(
     path = train(replace(recipe, data=replace(recipe.data, cache=cache)), place)
     restorer = Restorer(load_checkpoint(path).build(), device=recipe.device, runtime="torch")
     method = by_network(restorer, path)
-    data: dict[str, Any] = {
-        "label": place.name, "benchmark": None, "split": None, "whole": [], "note": None
+    kind: dict[str, Any] = {
+        "data": described(place.name, recipe.data.sources[0].path), "folder": place / "scores"
     }  # fmt: skip
-    kind: dict[str, Any] = {"data": data, "folder": place / "scores"}
     try:
         scores = score(method, pairs, protocol, **kind)
     except OtherScoresError:  # of a version before; scoring is cheap beside training

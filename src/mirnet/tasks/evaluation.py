@@ -9,11 +9,12 @@ from typing import Any
 
 from mirnet.choices import BenchmarkName, ProtocolName, TaskName
 from mirnet.data.checking import require_targets
+from mirnet.data.packed import is_packed, read_head
 from mirnet.data.pair import Pair
 from mirnet.data.sources import DATASETS, left_out, whole_pairs
 from mirnet.errors import DataError
-from mirnet.evaluation.benchmarks import BENCHMARKS
-from mirnet.evaluation.method import place_sha256
+from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark
+from mirnet.evaluation.method import place_name, place_sha256
 from mirnet.evaluation.run import folder_name
 from mirnet.imaging.photo import Depth
 from mirnet.metrics.protocol import PROTOCOLS, Protocol
@@ -46,6 +47,20 @@ def task_of(benchmark: BenchmarkName) -> TaskName:
     return next(task.name for task in TASKS.values() if benchmark in task.benchmarks)
 
 
+def described(
+    label: str, folder: Path, *, note: str | None = None, benchmark: Benchmark | None = None
+) -> dict[str, Any]:
+    """What is to be said of the pairs in ``folder``, beside their scores."""
+    return {
+        "label": label,
+        "benchmark": benchmark.name if benchmark else None,
+        "split": benchmark.split if benchmark else None,
+        "whole": list(benchmark.whole) if benchmark else [],
+        "note": note,
+        "place_sha256": place_sha256(folder),
+    }
+
+
 def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Subject:
     """A benchmark, as its publisher lays it out in ``folder``.
 
@@ -56,14 +71,7 @@ def of_benchmark(benchmark: BenchmarkName, folder: Path, note: str | None) -> Su
         label=benchmark,
         pairs=spec.pairs(folder),
         protocol=PROTOCOLS[spec.protocol] if spec.protocol else None,
-        data={
-            "label": benchmark,
-            "benchmark": benchmark,
-            "split": spec.split,
-            "whole": list(spec.whole),
-            "note": note,
-            "place_sha256": place_sha256(folder),
-        },
+        data=described(benchmark, folder, note=note, benchmark=spec),
         depth=DATASETS[benchmark].depth,
         unreadable=left_out(folder, spec.split),
     )
@@ -73,25 +81,28 @@ def of_folder(folder: Path, protocol: ProtocolName, note: str | None) -> Subject
     """Anybody's pairs: a folder with ``input/`` (or ``inputL/``, ``inputR/``) and ``target/``.
 
     A picture without its partner is named among the unreadable. Raises DataError for a folder
-    that lacks one of these, or holds no pictures.
+    that lacks one of these, holds no pictures, or is a packed benchmark.
     """
+    _require_own(folder)
     pairs, unreadable = whole_pairs(folder, "test")
     if not pairs and not unreadable:
         raise DataError(f"{folder}: holds no pairs")
     require_targets(pairs, of=str(folder))
-    label = "-".join(folder.expanduser().resolve().parts[-2:]).removeprefix("/")
-    data: dict[str, Any] = {
-        "label": label,
-        "benchmark": None,
-        "split": None,
-        "whole": [],
-        "note": note,
-        "place_sha256": place_sha256(folder),
-    }
+    label = place_name(folder)
     return Subject(
         label=folder_name(label),
         pairs=pairs,
         protocol=PROTOCOLS[protocol],
-        data=data,
+        data=described(label, folder, note=note),
         unreadable=unreadable,
     )
+
+
+def _require_own(folder: Path) -> None:
+    """A packed benchmark is no folder of one's own."""
+    for name, benchmark in BENCHMARKS.items():
+        packed = folder.expanduser() / benchmark.split
+        if is_packed(packed.parent, benchmark.split) and read_head(packed)["dataset"] == name:
+            raise DataError(
+                f"{folder}: was packed from {name}; say --benchmark {name} --data {folder} instead"
+            )
