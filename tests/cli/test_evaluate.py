@@ -68,6 +68,21 @@ def test_scores_are_made_in_float32_on_every_device_unless_told(
     assert seen == [asked]
 
 
+def test_a_note_on_the_data_stays_when_more_is_scored(mine: Path, tmp_path: Path) -> None:
+    command = ["evaluate", str(mine), "-o", str(tmp_path / "out"), "--baseline"]
+
+    def notes() -> dict[str, str | None]:
+        found = (tmp_path / "out").glob("*/*/score.json")
+        return {path.parent.name: json.loads(path.read_text())["data"]["note"] for path in found}
+
+    assert main([*command, "clahe", "--note", "export A"]) == 0
+    assert main([*command, "unsharp-mask"]) == 0
+    assert main([*command, "clahe"]) == 0
+    assert notes() == {"clahe": "export A", "unsharp-mask": "export A"}
+    assert main([*command, "clahe", "--note", ""]) == 0
+    assert notes() == {"clahe": "", "unsharp-mask": "export A"}
+
+
 def test_a_benchmark_needs_its_name_and_place_alone(
     tmp_path: Path, for_low_light: Path, capsys: Capture
 ) -> None:

@@ -66,7 +66,7 @@ def test_what_can_t_be_compared_is_refused() -> None:
     with pytest.raises(DataError, match=r"protocols differ \(version 1 and 2\)"):
         compare(first, replace(first, protocol={"name": "photo", "version": 2}))
     with pytest.raises(DataError, match="protocol photo was changed"):
-        compare(first, replace(first, protocol={**first.protocol, "ssim": "wang"}))
+        compare(first, replace(first, protocol={**first.protocol, "ssim": "uniform"}))
     with pytest.raises(DataError, match="2 was scored for one of the two alone"):
         compare(first, with_psnr([1, 2, 3]))
     other = replace(first, pairs=(replace(first.pairs[0], digests=("x",)), first.pairs[1]))

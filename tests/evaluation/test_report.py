@@ -332,7 +332,44 @@ def test_the_newest_scores_say_what_the_page_is_of(
     newest: str, steps: tuple[Pair, ...], tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
-        scores = scored(improving(name=name), steps[:2], tmp_path / "out", note=f"note of {name}")
+        scores = scored(improving(name=name), steps[:2], tmp_path / "out")
         made = {**scores.made, "at": f"202{int(name == newest)}-01-01T00:00:00+00:00"}
-        replace(scores, made=made).write(tmp_path / "out" / name)
-    assert f"Data: note of {newest}" in page(write_report(tmp_path / "out", steps[:2])).text
+        data = {**scores.data, "label": f"pairs of {name}"}
+        replace(scores, made=made, data=data).write(tmp_path / "out" / name)
+    found = page(write_report(tmp_path / "out", steps[:2])).text
+    assert f"pairs of {newest}" in found
+    assert f"pairs of {'ab'.replace(newest, '')}" not in found
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        (("export A", "export A"), ["Data: export A"]),
+        (("export A", "export B"), ["Data: export A (a)", "Data: export B (b)"]),
+        (("export A", ""), ["Data: export A (a)"]),
+        (("", ""), []),
+    ],
+)
+def test_what_was_said_of_the_data_stands_on_the_page(
+    notes: tuple[str, str], said: list[str], steps: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    for name, note in zip("ab", notes, strict=True):
+        scored(improving(name=name), steps[:2], tmp_path / "out", note=note)
+    found = page(write_report(tmp_path / "out", steps[:2])).text
+    assert sorted(re.findall(r"Data: export \w(?: \(\w\))?", found)) == said
+
+
+def test_scores_that_a_page_can_t_show_are_passed_by(
+    steps: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    """They are no reason to lose the page of the others."""
+    for name in ("good", "odd"):
+        scores = scored(improving(name=name), steps[:2], tmp_path / "out")
+    odd = tmp_path / "out" / "odd"
+    for part, key in (("made", "versions"), ("data", "whole"), ("protocol", "crop")):
+        kept = {name: value for name, value in getattr(scores, part).items() if name != key}
+        changed: dict[str, Any] = {part: kept}
+        replace(scores, **changed).write(odd)
+        assert "good" in page(write_report(tmp_path / "out", steps[:2])).text
+    replace(scores, method={**scores.method, "kind": "of another day"}).write(odd)
+    assert "of another day" in page(write_report(tmp_path / "out", steps[:2])).text

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from mirnet.errors import DataError
 from mirnet.evaluation.scores import Fault, PairScore, Scores, read_scores
+from mirnet.metrics.protocol import PROTOCOLS
+from mirnet.tasks.evaluation import described
 
 
 def pair(name: str, psnr: float, group: str | None = None) -> PairScore:
@@ -23,12 +26,18 @@ def pair(name: str, psnr: float, group: str | None = None) -> PairScore:
 
 def scores(*pairs: PairScore) -> Scores:
     return Scores(
-        method={"name": "m", "kind": "network"},
-        protocol={"name": "photo", "version": 1},
-        data={"label": "d"},
+        method={
+            "name": "m",
+            "kind": "network",
+            "weights": "f00d",
+            "device": "cpu",
+            "precision": "float32",
+        },
+        protocol=asdict(PROTOCOLS["photo"]),
+        data=described("d", Path("d")),
         pairs=pairs,
         faults=(Fault(id="z", why="broken"),),
-        made={"at": "now"},
+        made={"at": "now", "code_sha256": "c0de", "versions": {"torch": "2"}, "seconds": 1.0},
     )
 
 
@@ -89,6 +98,11 @@ def test_what_no_run_writes_is_damaged(tmp_path: Path) -> None:
     damage(lambda found: found["protocol"].pop("version"))
     damage(lambda found: found.update(protocol="photo"))
     damage(lambda found: found["made"].pop("at"))
+    damage(lambda found: found["made"].pop("versions"))
+    damage(lambda found: found["method"].pop("weights"))
+    damage(lambda found: found["method"].update(kind="baseline"))
+    damage(lambda found: found["data"].pop("whole"))
+    damage(lambda found: found["protocol"].pop("crop"))
     damage(lambda found: found["means"].update(psnr=31))
     damage(lambda found: found["scores"][2]["scores"].update(psnr=40))
     damage(lambda found: found["input_means"].update(psnr=19.1))

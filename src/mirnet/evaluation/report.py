@@ -18,7 +18,7 @@ from mirnet.evaluation.benchmarks import BENCHMARKS, Benchmark, remark
 from mirnet.evaluation.figures import figures
 from mirnet.evaluation.plots import strip_plot
 from mirnet.evaluation.published import OURS
-from mirnet.evaluation.scores import Scores, read_scores
+from mirnet.evaluation.scores import IDENTITY, Scores, read_scores
 from mirnet.metrics.protocol import LOWER_IS_BETTER
 
 PLACES = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
@@ -66,7 +66,7 @@ def write_report(folder: Path, pairs: Sequence[Pair]) -> Path:
     left_out = [place.name for place, scores in rest.items() if scores not in incomplete]
     page = _template().render(
         title=standard.data["label"],
-        data=standard.data,
+        notes=_notes(methods),
         sha256=standard.data_sha256,
         count=len(standard.pairs),
         remark=remark(len(standard.pairs), standard.data["whole"]),
@@ -136,14 +136,15 @@ def _template() -> Any:
 
 def _rank(scores: Scores) -> tuple[int, float]:
     """Networks first, then other programs' pictures, then classical methods; the best first."""
-    kinds = ("network", "pictures", "baseline")
-    return kinds.index(scores.method["kind"]), -scores.means()["psnr"]
+    kind = scores.method["kind"]
+    place = list(IDENTITY).index(kind) if kind in IDENTITY else len(IDENTITY)
+    return place, -scores.means()["psnr"]
 
 
 def benchmark_of(scores: Scores) -> Benchmark | None:
     """The paper's benchmark that these scores are of, if they are."""
     name = scores.data.get("benchmark")
-    return BENCHMARKS[name] if name else None
+    return BENCHMARKS.get(name) if name else None
 
 
 def columns_of(scores: Scores) -> list[tuple[str, str | None, str]]:
@@ -223,7 +224,16 @@ def _about(scores: Scores) -> str:
         return f"weights {method['weights'][:12]}…, {method['device']}, {method['precision']}"
     if method["kind"] == "pictures":
         return f"pictures from {method['folder']}"
-    return ", ".join(f"{name} {number}" for name, number in method["versions"].items())
+    versions = method.get("versions", {})  # a kind that is not known has none
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def _notes(methods: Sequence[Scores]) -> list[str]:
+    """What was said of the data, by whose scores it was said if that differs."""
+    notes = {scores.method["name"]: scores.data["note"] for scores in methods}
+    if len(set(notes.values())) == 1:
+        return [note for note in notes.values() if note][:1]
+    return [f"{note} ({name})" for name, note in notes.items() if note]
 
 
 def _number(value: float, metric: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +17,7 @@ from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import printable, score_pairs
 from mirnet.evaluation.journal import NothingScoredError, opened
 from mirnet.evaluation.method import Method, made_by
-from mirnet.evaluation.scores import Fault, Scores
+from mirnet.evaluation.scores import Fault, Scores, read_scores
 from mirnet.imaging.photo import Depth
 from mirnet.metrics.lpips import Lpips
 from mirnet.metrics.protocol import Protocol
@@ -92,7 +93,7 @@ def run(
         scores = Scores(
             method={"name": method.name, **method.identity},
             protocol=measured_by,
-            data=data,
+            data={**data, "note": _note(data, folder)},
             pairs=tuple(known[pair.id] for pair in pairs if pair.id in known),
             faults=tuple(faults),
             made={
@@ -111,6 +112,23 @@ def run(
 def folder_name(text: str) -> str:
     """A name for a folder that says the same."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "unnamed"
+
+
+def _note(data: Mapping[str, Any], folder: Path | None) -> str | None:
+    """What is said of the data; if nothing, what was said last beside scores of the same place."""
+    said = data.get("note")
+    if said is not None or folder is None:
+        return None if said is None else str(said)
+    before = []
+    for path in folder.parent.glob("*/score.json"):
+        with suppress(DataError):
+            before.append(read_scores(path))
+    notes = {
+        scores.made["at"]: scores.data["note"]
+        for scores in before
+        if scores.data["note"] and scores.data.get("place_sha256") == data.get("place_sha256")
+    }
+    return str(notes[max(notes)]) if notes else None
 
 
 def _key(pair: Pair, method: Method) -> str:

@@ -18,6 +18,12 @@ from mirnet.errors import DataError
 
 FORMAT = 1
 """Of ``score.json``."""
+IDENTITY: dict[str, tuple[str, ...]] = {
+    "network": ("weights", "device", "precision"),
+    "pictures": ("folder",),
+    "baseline": ("versions",),
+}
+"""Kinds of methods, in the order of a page, and what tells methods of a kind apart."""
 ROUNDING = 1e-9
 """By how much a mean may differ from one that another machine made of the same scores."""
 
@@ -155,12 +161,13 @@ def read_scores(path: Path) -> Scores:
 
 
 def _check(scores: Scores) -> None:
-    """Raise ValueError or KeyError for what no run writes."""
+    """Raise ValueError or KeyError for what no run writes, and a page could not show."""
     for part, names in (
-        (scores.method, ("name", "kind")),
-        (scores.protocol, ("name", "version")),
-        (scores.data, ("label",)),
-        (scores.made, ("at",)),
+        (scores.method, ("name", "kind", *IDENTITY.get(scores.method["kind"], ()))),
+        (scores.protocol, ("name", "version", "round_to_8bit", "color", "crop", "ssim")),
+        (scores.data, ("label", "benchmark", "whole", "note")),
+        (scores.made, ("at", "code_sha256", "seconds")),
+        (scores.made["versions"], ()),
     ):
         for name in names:
             part[name]
