@@ -1,4 +1,4 @@
-"""What a result was made with: the code and the versions of what it stands on."""
+"""What a result was made with: files, code, and the versions of what it stands on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "system": platform.system(),
     }
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of all that a file holds. OSError if there is none."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

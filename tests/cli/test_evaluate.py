@@ -15,7 +15,7 @@ import torch
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
 from mirnet.cli.scoring import _submission
-from mirnet.data.picture import file_sha256
+from mirnet.environment import file_sha256
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.evaluation import of_benchmark
 from tests.conftest import random_pixels

@@ -10,9 +10,8 @@ import pytest
 from mirnet.choices import AblationBudget, DataSetName, Split, TableNumber
 from mirnet.cli.app import main
 from mirnet.data.packing import pack
-from mirnet.data.picture import file_sha256
 from mirnet.data.sources import find_pairs
-from mirnet.environment import code_sha256, versions
+from mirnet.environment import code_sha256, file_sha256, versions
 from mirnet.errors import DataError
 from mirnet.evaluation.published import published
 from mirnet.imaging.io import write_photo

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirnet.environment import file_sha256
 from mirnet.errors import CheckpointError, UnknownWeightsError
 
 PACKAGED = Path(__file__).parent.parent / "weights"
@@ -98,6 +98,6 @@ def verified(weights: Weights) -> Path:
     """The file of these weights, after a look at its hash."""
     if not weights.path.is_file():
         raise CheckpointError(f"{weights.path}: is missing; reinstall mirnet")
-    if hashlib.sha256(weights.path.read_bytes()).hexdigest() != weights.sha256:
+    if file_sha256(weights.path) != weights.sha256:
         raise CheckpointError(f"{weights.path}: was changed since its release; reinstall mirnet")
     return weights.path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
+from mirnet.environment import file_sha256
 from mirnet.errors import DataError
 
 Progress = Callable[[int, int | None], None]
@@ -180,8 +180,7 @@ def _take(answer: HTTPResponse, part: _Part, progress: Progress) -> None:
 
 
 def _verified(path: Path, sha256: str | None, *, whose: str) -> str:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     if sha256 is not None and found != sha256.lower():
         raise DataError(
             f"{path}: {whose} has SHA-256 {found}, not {sha256}; check the sum and the address, "

@@ -134,12 +134,6 @@ def digest(pixels: Pixels) -> str:
     return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of all that a file holds. OSError if there is none."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def file_stamp(path: Path) -> str:
     """A file's path, size and time of the last change."""
     status = path.stat()

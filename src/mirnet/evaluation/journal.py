@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from mirnet.atomic import remove_leftovers, replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.data.picture import file_sha256
+from mirnet.environment import file_sha256
 from mirnet.errors import DataError
 from mirnet.evaluation.evaluate import Result
 from mirnet.evaluation.scores import PairScore, as_line, from_line

@@ -15,7 +15,7 @@ from torch import Tensor
 from mirnet.data.matching import pictures_in
 from mirnet.data.pair import Pair
 from mirnet.data.picture import FilePicture, file_stamp
-from mirnet.environment import code_sha256, versions
+from mirnet.environment import code_sha256, file_sha256, versions
 from mirnet.errors import DataError
 from mirnet.imaging.quantize import to_planes
 from mirnet.inference.restorer import Restorer
@@ -72,7 +72,7 @@ def by_network(restorer: Restorer, weights: Path) -> Method:
         name=f"{weights.parent.resolve().name}-{stem}" if stem in OF_A_RUN else stem,
         identity={
             "kind": "network",
-            "weights": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "weights": file_sha256(weights),
             "device": restorer.device.type,
             "precision": str(restorer.dtype).removeprefix("torch."),
         },

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mirnet.atomic import replacing, require_folder
 from mirnet.data.pair import Pair
-from mirnet.data.picture import file_sha256
+from mirnet.environment import file_sha256
 from mirnet.errors import DataError, MissingDependencyError, one_line
 from mirnet.evaluation.journal import OtherScoresError, locked
 from mirnet.evaluation.method import Method, made_by

@@ -7,7 +7,6 @@ are checked by their SHA-256, so that the metric is the one that everybody means
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mirnet.environment import file_sha256
 from mirnet.errors import CheckpointError, MissingDependencyError
 from mirnet.metrics.inputs import checked_pair, require_data_range
 
@@ -127,7 +127,7 @@ def linear_weights() -> Path:
 def _checked(path: Path, sha256: str, otherwise: str) -> dict[str, Tensor]:
     """The tensors of a file, once it is known to be the one that is meant."""
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = file_sha256(path)
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read ({error.strerror}); {otherwise}") from error
     if found != sha256:

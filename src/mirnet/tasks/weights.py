@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from mirnet.checkpoints.catalog import CATALOG, resolve
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import Checkpoint, require_readable
 from mirnet.choices import TaskName
+from mirnet.environment import file_sha256
 from mirnet.errors import MirnetError
 from mirnet.tasks.registry import TASKS
 
@@ -45,8 +45,7 @@ def digest_of(weights: str) -> str:
     """
     path = resolve(weights)
     require_readable(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def checkpoint_for(task: TaskName | None, weights: str) -> tuple[Path, Checkpoint]:
