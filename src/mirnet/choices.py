@@ -27,6 +27,9 @@ Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Runtime = Literal["auto", "torch", "openvino"]
 OutputDepth = Literal["keep", "8", "16", "float"]
+FileDepth = Literal["keep", "8", "16"]
+"""Of a result that is written for people."""
+FileFormat = Literal["keep", "png", "jpg", "tif", "webp", "avif"]
 BenchmarkName = Literal[
     "dpdd", "sidd", "dnd", "realsr-x2", "realsr-x3", "realsr-x4", "lol", "fivek"
 ]

@@ -23,6 +23,7 @@ from mirnet.cli.export import export
 from mirnet.cli.prepare import prepare
 from mirnet.cli.profile import profile
 from mirnet.cli.restore import restore
+from mirnet.cli.serve import serve
 from mirnet.cli.train import train
 from mirnet.cli.weights import weights
 from mirnet.errors import MirnetError, one_line
@@ -36,7 +37,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    restore, train, evaluate, ablate, check_data, prepare, profile, convert, export, weights,
+    restore, serve, train, evaluate, ablate, check_data, prepare, profile, convert, export, weights,
     doctor,
 )  # fmt: skip
 for command in COMMANDS:

@@ -6,11 +6,11 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from mirnet.choices import Device, Precision, Runtime, TaskName
+from mirnet.choices import Device, FileDepth, FileFormat, Precision, Runtime, TaskName
 from mirnet.errors import MirnetError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def restore(
     detail: float = 0.0,
     enlarge: int = 1,
     overwrite: bool = False,
-    depth: Literal["keep", "8", "16"] = "keep",
-    format: Literal["keep", "png", "jpg", "tif", "webp", "avif"] = "keep",
+    depth: FileDepth = "keep",
+    format: FileFormat = "keep",
     quality: int | None = None,
     allow_damaged: bool = False,
     device: Device = "auto",
@@ -168,27 +168,15 @@ def _restorer(
     enlarges: bool,
 ) -> tuple[Restorer, Expected]:
     """The restorer, after a look at what its weights are for, and what is usual for their task."""
-    from mirnet.inference.guards import Expected
     from mirnet.inference.restorer import Restorer
-    from mirnet.tasks.registry import TASKS
-    from mirnet.tasks.weights import checkpoint_for
+    from mirnet.tasks.weights import checkpoint_for_photos, expected_of
 
-    path, checkpoint = checkpoint_for(task, weights)
-    if checkpoint.config.in_channels not in (3, 6):
-        raise MirnetError(
-            f"{path}: takes {checkpoint.config.in_channels} channels, and photos have 3, or 6 in "
-            "two views; give other --weights"
-        )
-    if enlarges and checkpoint.task not in (None, "super-resolution"):
-        raise MirnetError(
-            f"--enlarge: {path} is for {checkpoint.task}; give --task super-resolution"
-        )
+    path, checkpoint = checkpoint_for_photos(task, weights, enlarges=enlarges)
     print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
     restorer = Restorer(
         checkpoint.build(), device=device, precision=precision, memory=memory, runtime=runtime
     )
-    known = TASKS.get(checkpoint.task) if checkpoint.task else None
-    return restorer, known.expected if known else Expected()
+    return restorer, expected_of(checkpoint)
 
 
 class _Bar(logging.Handler):

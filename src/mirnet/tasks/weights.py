@@ -10,6 +10,7 @@ from mirnet.checkpoints.store import Checkpoint, require_readable
 from mirnet.choices import TaskName
 from mirnet.environment import file_sha256
 from mirnet.errors import MirnetError
+from mirnet.inference.guards import Expected
 from mirnet.tasks.registry import TASKS
 
 
@@ -61,3 +62,29 @@ def checkpoint_for(task: TaskName | None, weights: str) -> tuple[Path, Checkpoin
             f"for {task}"
         )
     return path, checkpoint
+
+
+def checkpoint_for_photos(
+    task: TaskName | None, weights: str, *, enlarges: bool
+) -> tuple[Path, Checkpoint]:
+    """As ``checkpoint_for``, for photos, which it may have to enlarge.
+
+    Raises MirnetError if these weights are not for that.
+    """
+    path, checkpoint = checkpoint_for(task, weights)
+    if checkpoint.config.in_channels not in (3, 6):
+        raise MirnetError(
+            f"{path}: takes {checkpoint.config.in_channels} channels, and photos have 3, or 6 in "
+            "two views; give other --weights"
+        )
+    if enlarges and checkpoint.task not in (None, "super-resolution"):
+        raise MirnetError(
+            f"--enlarge: {path} is for {checkpoint.task}; give --task super-resolution"
+        )
+    return path, checkpoint
+
+
+def expected_of(checkpoint: Checkpoint) -> Expected:
+    """What is usual for photos and results of the task that the weights are for."""
+    task = TASKS.get(checkpoint.task) if checkpoint.task else None
+    return task.expected if task else Expected()

@@ -1,0 +1,89 @@
+"""The application: the page, the API, and what keeps them going."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+import mirnet
+from mirnet.web.api import router
+from mirnet.web.crew import Crew
+from mirnet.web.gate import Gate, drain
+from mirnet.web.jobs import Jobs
+from mirnet.web.settings import Settings
+from mirnet.web.telemetry import Telemetry
+
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(settings: Settings, devices: tuple[str, ...], folder: Path) -> Gate:
+    """The application as ASGI.
+
+    Args:
+        settings: what the server was told.
+        devices: one worker process for each.
+        folder: for all files; it is there, and is this server's own.
+    """
+    telemetry = Telemetry()
+    jobs = Jobs(settings, folder, telemetry.ended)
+    crew = Crew(devices, jobs, settings)
+
+    @asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        crew.start()
+        try:
+            yield
+        finally:
+            crew.stop()
+
+    app = FastAPI(
+        title="mirnet",
+        summary="Restores noisy, dark, blurred and small photos.",
+        version=mirnet.__version__,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # these pages load scripts from another host
+        redoc_url=None,
+        lifespan=alive,
+    )
+    app.include_router(router(jobs, settings, ", ".join(devices)))
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+
+    @app.get("/", include_in_schema=False)
+    def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/healthz", summary="Whether the server answers")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Whether its workers have their weights")
+    def ready() -> dict[str, str]:
+        if not crew.is_ready:
+            raise HTTPException(503, "the workers are starting; try again in a few seconds")
+        return {"status": "ready"}
+
+    @app.get("/metrics", summary="Counters, for Prometheus", response_class=PlainTextResponse)
+    def metrics() -> Response:
+        return Response(telemetry.text(jobs.waiting), media_type="text/plain; version=0.0.4")
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refuse(request: Request, error: StarletteHTTPException) -> JSONResponse:
+        telemetry.refused.labels(str(error.status_code)).inc()
+        if request.method == "POST":
+            await drain(request.receive)
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_values(_: Request, error: RequestValidationError) -> JSONResponse:
+        telemetry.refused.labels("422").inc()
+        lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return JSONResponse({"detail": "; ".join(lines)}, 422)
+
+    return Gate(app, settings)

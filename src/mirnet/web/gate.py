@@ -1,0 +1,185 @@
+"""Who may ask, how much they may send, and what every answer carries.
+
+A page of another site can make a browser ask a server on this machine, but not in our name: the
+name that the server is called by (Host) and the page that asks (Origin, Sec-Fetch-Site) must be
+our own.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import socket
+import time
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mirnet.units import in_bytes
+from mirnet.web.settings import LOOPBACK, Settings, is_loopback
+
+COOKIE = "mirnet-token"
+OPEN = frozenset(("/healthz", "/readyz"))
+"""Paths that need no token."""
+SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+DRAIN_S = 10.0
+"""How long the rest of a refused body is read, so that its sender comes to read the answer."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is no: its status, its reason in one line, more headers."""
+
+    status: int
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """As JSON."""
+        return JSONResponse({"detail": self.detail}, self.status, self.headers)
+
+
+class Gate:
+    """Middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Guard an application."""
+        self._app, self._settings = app, settings
+        names = {LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)}
+        if not is_loopback(settings.host):
+            names.add(socket.gethostname().lower())
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or let it through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request, send = Request(scope), _dressed(send)
+        if self._shows_token_in_address(request):
+            login = RedirectResponse("/", 303)
+            token = self._settings.token or ""
+            login.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            await login(scope, receive, send)
+        elif refusal := self._objection(request):
+            await drain(receive)
+            await refusal.response()(scope, receive, send)
+        else:
+            await self._app(scope, self._bounded(receive), send)
+
+    def _objection(self, request: Request) -> Refusal | None:
+        host = request.headers.get("host", "")
+        if not self._is_ours(host):
+            return Refusal(421, f"Host {host[:80]!r}: is no name of this server (--name adds one)")
+        if not _is_own_page(request.headers, host, request.method):
+            return Refusal(
+                403, "the page that asks is of another site; open this server's own page"
+            )
+        if request.url.path not in OPEN and not self._shows_token(request):
+            return Refusal(
+                401,
+                "the token is missing or wrong; open the link that `mirnet serve` printed, or send "
+                "it as `Authorization: Bearer …`",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        length = request.headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length) > self._settings.max_bytes:
+            return self._too_large()
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = name.strip("[]").lower().rstrip(".")
+        if name in self._names:
+            return True
+        try:
+            # An address can't be made to point elsewhere. From outside it can't be loopback.
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or not is_loopback(self._settings.host)
+
+    def _shows_token(self, request: Request) -> bool:
+        if self._settings.token is None:
+            return True
+        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        bearer = shown if scheme.lower() == "bearer" else ""
+        return any(map(self._is_token, (bearer, request.cookies.get(COOKIE, ""))))
+
+    def _shows_token_in_address(self, request: Request) -> bool:
+        return (
+            self._settings.token is not None
+            and request.method == "GET"
+            and request.url.path == "/"
+            and self._is_ours(request.headers.get("host", ""))
+            and self._is_token(request.query_params.get("token", ""))
+        )
+
+    def _is_token(self, shown: str) -> bool:
+        token = self._settings.token or ""
+        return hmac.compare_digest(shown.strip().encode(), token.encode())
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """The body, which ends with a refusal when it is too long."""
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._settings.max_bytes:
+                await drain(receive)
+                refusal = self._too_large()
+                raise HTTPException(refusal.status, refusal.detail)
+            return message
+
+        return bounded
+
+    def _too_large(self) -> Refusal:
+        most = in_bytes(self._settings.max_bytes)
+        return Refusal(413, f"the request is too large; this server takes {most} (--max-bytes)")
+
+
+async def drain(receive: Receive) -> None:
+    """Read the rest of a body and drop it: who still sends does not read."""
+    until = time.monotonic() + DRAIN_S
+    while time.monotonic() < until:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+
+
+def _is_own_page(headers: Headers, host: str, method: str) -> bool:
+    """Whether no other site's page makes the browser ask."""
+    if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        # Links to the page itself are no harm.
+        return method == "GET" and headers.get("sec-fetch-mode") == "navigate"
+    origin = headers.get("origin")
+    if origin is None or (method in SAFE and origin != "null"):
+        return True
+    return origin.partition("://")[2].lower() == host.lower()
+
+
+def _dressed(send: Send) -> Send:
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return dressed

@@ -1,0 +1,158 @@
+"""From a request to a job: its options and files are checked, and the files stored.
+
+What a client calls a file is for its eyes alone: here all have names of our own.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from starlette.datastructures import FormData, UploadFile
+
+from mirnet.checkpoints.catalog import CATALOG
+from mirnet.errors import MirnetError
+from mirnet.imaging.io import check_writable, read_header
+from mirnet.imaging.photo import PhotoHeader
+from mirnet.tasks.registry import TASKS
+from mirnet.tasks.weights import checkpoint_for_photos, weights_for
+from mirnet.web.job import SHOWABLE, Errand, Job
+from mirnet.web.order import Order
+from mirnet.web.settings import Settings
+
+PREVIEW = 512
+"""Pixels a side of the part that is restored first."""
+LONGEST_NAME = 120
+
+
+class TooLargeError(MirnetError):
+    """A photo is larger than this server takes."""
+
+
+def photo_name(told: str | None) -> str:
+    """What a client calls a photo, without folders and without what can't be printed."""
+    name = PurePosixPath((told or "").replace("\\", "/")).name
+    name = "".join(letter for letter in name if letter.isprintable()).strip(". ")
+    if len(name) > LONGEST_NAME:
+        stem, dot, suffix = name.rpartition(".")
+        name = stem[: LONGEST_NAME - len(suffix) - 1] + dot + suffix if len(suffix) < 10 else ""
+    return name or "photo"
+
+
+def accepted(form: FormData, settings: Settings, root: Path) -> Job:
+    """A job, whose files lie in a new folder of its own below ``root``.
+
+    Raises:
+        MirnetError: an option or a file is not as it must be; nothing is left behind.
+    """
+    photos, texts = _parted(form)
+    order = Order.of_fields(texts)
+    weights, task, views = _weights(order)
+    if "photo" not in photos:
+        raise MirnetError("photo: is missing; send the file in a field of that name")
+    if "right" in photos and views == 1:
+        raise MirnetError(f"right: is a second view, and {weights} takes one picture")
+    folder = Path(tempfile.mkdtemp(prefix="job-", dir=root))
+    try:
+        return _stored(photos, order, weights, task, views, folder, settings)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _parted(form: FormData) -> tuple[dict[str, UploadFile], dict[str, str]]:
+    photos: dict[str, UploadFile] = {}
+    texts: dict[str, str] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            texts[name] = value
+        elif name in ("photo", "right"):
+            photos[name] = value
+        else:
+            raise MirnetError(f"{name}: is no file that is asked for; send it as photo")
+    return photos, texts
+
+
+def _weights(order: Order) -> tuple[str, str, int]:
+    """The weights' name, their task, and how many views they take; never a path."""
+    if order.weights is not None and order.weights not in CATALOG:
+        raise MirnetError(
+            f"weights: must be one of {', '.join(CATALOG)}, got {order.weights[:40]!r}"
+        )
+    name = weights_for(order.task, order.weights)
+    checkpoint_for_photos(order.task, name, enlarges=order.enlarge > 1)
+    task = CATALOG[name].task
+    return name, task, TASKS[task].views
+
+
+def _stored(
+    photos: Mapping[str, UploadFile],
+    order: Order,
+    weights: str,
+    task: str,
+    views: int,
+    folder: Path,
+    settings: Settings,
+) -> Job:
+    name = photo_name(photos["photo"].filename)
+    suffix = _suffix(name)
+    written = suffix if order.format == "keep" else f".{order.format}"
+    source, target = folder / "in" / f"photo{suffix}", folder / "out" / f"photo{written}"
+    right = folder / "in" / f"right{suffix}" if "right" in photos else None
+    for path, field in ((source, "photo"), (right, "right")):
+        if path:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("wb") as file:
+                shutil.copyfileobj(photos[field].file, file, 1 << 20)
+    target.parent.mkdir()
+    view = 0 if views == 2 and right is None else None
+    try:
+        header = read_header(source, view=view)
+        planned = header if order.depth == "keep" else replace(header, depth=order.depth)
+        check_writable(planned, target)
+    except MirnetError as error:
+        result = f"{PurePosixPath(name).stem}{written}"
+        line = str(error).replace(str(source), name).replace(str(target), result)
+        raise type(error)(line) from error
+    _require_size(name, header, order, settings)
+    box = order.visible and order.visible.middle(header.height, header.width, PREVIEW)
+    errand = Errand(
+        source=source,
+        right=right,
+        target=target,
+        order=order,
+        weights=weights,
+        box=box,
+        preview=folder / "preview.png",
+        before=None if suffix in SHOWABLE else folder / "before.png",
+        after=None if written in SHOWABLE else folder / "after.png",
+    )
+    stem = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    return Job(
+        name=name,
+        result_name=stem + (name[len(stem) :] if order.format == "keep" else written),
+        header=header,
+        folder=folder,
+        errand=errand,
+        task=task,
+    )
+
+
+def _suffix(name: str) -> str:
+    """As the name has it, if it is one at all: what it means is for ``imaging`` to say."""
+    match = re.search(r"\.[a-z0-9]{1,8}$", name.lower())
+    return match[0] if match else ""
+
+
+def _require_size(name: str, header: PhotoHeader, order: Order, settings: Settings) -> None:
+    pixels = header.height * header.width * order.enlarge**2
+    if pixels > settings.max_pixels:
+        larger = f", {order.enlarge} times as large a side" if order.enlarge > 1 else ""
+        raise TooLargeError(
+            f"{name}: is {header.width}×{header.height} pixels{larger}; this server takes "
+            f"{settings.max_pixels / 1e6:g} megapixels at most (--max-pixels)"
+        )
