@@ -12,6 +12,7 @@
     ├── DataError                    a data folder is incomplete or inconsistent
     ├── NonFiniteError               a computation left the finite numbers
     ├── LostProcessError             another process of a training run has ended
+    ├── ServerError                  a server refuses, or can't be reached
     ├── InsufficientMemoryError      the work would not fit in memory
     └── MissingDependencyError       an optional package is not installed
 
@@ -77,6 +78,10 @@ class NonFiniteError(MirnetError):
 
 class LostProcessError(MirnetError):
     """Another process of a training run has ended. The run goes on from its last state."""
+
+
+class ServerError(MirnetError):
+    """A server refuses what it is asked for, in its words, or can't be reached."""
 
 
 class InsufficientMemoryError(MirnetError):

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 import mirnet
 from mirnet.web.api import router
 from mirnet.web.crew import Crew
-from mirnet.web.gate import Gate, drain
+from mirnet.web.gate import Gate
 from mirnet.web.jobs import Jobs
 from mirnet.web.settings import Settings
 from mirnet.web.telemetry import Telemetry
@@ -74,10 +74,8 @@ def create_app(settings: Settings, devices: tuple[str, ...], folder: Path) -> Ga
         return Response(telemetry.text(jobs.waiting), media_type="text/plain; version=0.0.4")
 
     @app.exception_handler(StarletteHTTPException)
-    async def refuse(request: Request, error: StarletteHTTPException) -> JSONResponse:
+    async def refuse(_: Request, error: StarletteHTTPException) -> JSONResponse:
         telemetry.refused.labels(str(error.status_code)).inc()
-        if request.method == "POST":
-            await drain(request.receive)
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)

@@ -7,10 +7,11 @@ our own.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import socket
-import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -68,26 +69,25 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request, send = Request(scope), _dressed(send)
+        request = Request(scope)
+        body = _Body(receive, self._settings.max_bytes, self._too_large())
+        send = _dressed(send, body)
         if self._shows_token_in_address(request):
             login = RedirectResponse("/", 303)
             token = self._settings.token or ""
             login.set_cookie(COOKIE, token, httponly=True, samesite="strict")
-            await login(scope, receive, send)
+            await login(scope, body, send)
         elif refusal := self._objection(request):
-            await drain(receive)
-            await refusal.response()(scope, receive, send)
+            await refusal.response()(scope, body, send)
         else:
-            await self._app(scope, self._bounded(receive), send)
+            await self._app(scope, body, send)
 
     def _objection(self, request: Request) -> Refusal | None:
         host = request.headers.get("host", "")
         if not self._is_ours(host):
             return Refusal(421, f"Host {host[:80]!r}: is no name of this server (--name adds one)")
         if not _is_own_page(request.headers, host, request.method):
-            return Refusal(
-                403, "the page that asks is of another site; open this server's own page"
-            )
+            return Refusal(403, "a page of another site asks; open this server's own page")
         if request.url.path not in OPEN and not self._shows_token(request):
             return Refusal(
                 401,
@@ -132,34 +132,40 @@ class Gate:
         token = self._settings.token or ""
         return hmac.compare_digest(shown.strip().encode(), token.encode())
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """The body, which ends with a refusal when it is too long."""
-        taken = 0
-
-        async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._settings.max_bytes:
-                await drain(receive)
-                refusal = self._too_large()
-                raise HTTPException(refusal.status, refusal.detail)
-            return message
-
-        return bounded
-
     def _too_large(self) -> Refusal:
         most = in_bytes(self._settings.max_bytes)
         return Refusal(413, f"the request is too large; this server takes {most} (--max-bytes)")
 
 
-async def drain(receive: Receive) -> None:
-    """Read the rest of a body and drop it: who still sends does not read."""
-    until = time.monotonic() + DRAIN_S
-    while time.monotonic() < until:
-        message = await receive()
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return
+class _Body:
+    """A request's body: read up to a bound, and to its end before a refusal is sent.
+
+    Who still sends does not read: it would take the refusal for a broken connection.
+    """
+
+    def __init__(self, receive: Receive, most: int, too_large: Refusal) -> None:
+        self._receive, self._most, self._too_large = receive, most, too_large
+        self._taken, self._is_read = 0, False
+
+    async def __call__(self) -> Message:
+        """The next part; HTTPException if it is too much."""
+        message = await self._next()
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._most:
+            raise HTTPException(self._too_large.status, self._too_large.detail)
+        return message
+
+    async def drain(self) -> None:
+        """Read what is left and drop it, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while not self._is_read:
+                    await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._is_read = message["type"] != "http.request" or not message.get("more_body")
+        return message
 
 
 def _is_own_page(headers: Headers, host: str, method: str) -> bool:
@@ -173,9 +179,11 @@ def _is_own_page(headers: Headers, host: str, method: str) -> bool:
     return origin.partition("://")[2].lower() == host.lower()
 
 
-def _dressed(send: Send) -> Send:
+def _dressed(send: Send, body: _Body) -> Send:
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
+            if message["status"] >= 400:
+                await body.drain()
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mirnet.errors import MirnetError
+from mirnet.units import counted
 from mirnet.web.job import Job, State
 from mirnet.web.settings import Settings
 
@@ -62,7 +63,10 @@ class Jobs:
             taken = self._arriving + len(self._waiting)
             if taken >= self._settings.max_jobs:
                 retry_s = max(1, min(60, round(self._seconds_each)))
-                raise BusyError(f"{taken} photos wait already; try again in {retry_s} s", retry_s)
+                raise BusyError(
+                    f"{counted(taken, 'photo')} already in the queue; try again in {retry_s} s",
+                    retry_s,
+                )
             self._arriving += 1
         try:
             self._make_room()

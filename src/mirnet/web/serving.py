@@ -32,7 +32,7 @@ def serve(settings: Settings, *, opens: bool = False) -> None:
     Raises MirnetError if the address can't be listened on, or a device isn't there.
     """
     devices = _devices(settings.device)
-    with _listening(settings) as listening, _own_folder() as folder:
+    with _listening(settings) as listening, own_folder(Path(tempfile.gettempdir())) as folder:
         config = uvicorn.Config(
             create_app(settings, devices, folder),
             log_level="warning",
@@ -80,9 +80,8 @@ def _address(settings: Settings, listening: socket.socket) -> str:
 
 
 @contextmanager
-def _own_folder() -> Iterator[Path]:
+def own_folder(above: Path) -> Iterator[Path]:
     """A private folder that goes when the server ends; of one that was killed, with the next."""
-    above = Path(tempfile.gettempdir())
     prefix = f"mirnet-serve-{zlib.crc32(platform.node().encode()):08x}-"
     for folder in above.glob(f"{prefix}*"):
         process = folder.name.removeprefix(prefix).partition("-")[0]
