@@ -241,10 +241,6 @@ def test_two_methods_of_one_name_are_refused(
     [
         ((), "name a folder with input/ and target/, or --benchmark NAME --data FOLDER"),
         (
-            ("MINE", "--task", "dual-pixel-deblurring"),
-            "--task dual-pixel-deblurring: mirnet ships no weights for it yet",
-        ),
-        (
             ("MINE", "--task", "retouching", "--weights", "denoising-small"),
             "is for denoising; leave",
         ),

@@ -195,7 +195,6 @@ def test_strength_depth_and_format_reach_the_file(
         (["{photo}", "--strength", "2"], "--strength: must be from 0 to 1"),
         (["{photo}", "--quality", "0"], "--quality: must be from 1 to 100"),
         (["{photo}", "--weights", "mine.pth"], "mine.pth: neither a weights file nor known"),
-        (["{photo}", "--task", "dual-pixel-deblurring"], "ships no weights for it yet"),
         (["{photo}", "--detail", "2"], "--detail: must be from 0 to 1, got 2"),
         (["{photo}", "--detail", "1", "--chroma-only"], "--chroma-only keeps anyway"),
         (["{photo}", "--enlarge", "5"], "--enlarge: must be 2, 3 or 4, got 5"),

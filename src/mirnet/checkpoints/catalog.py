@@ -67,6 +67,12 @@ CATALOG: dict[str, Weights] = {
             sha256="563f2f89a2b94b16aba2def65eb80e7abe0f0e81f3d9d4cd38b702e03caf91bc",
             summary="tones and colours of a retoucher, learnt from ten pairs; the small network",
         ),
+        Weights(
+            name="dual-pixel-deblurring-small",
+            task="dual-pixel-deblurring",
+            sha256="4c25ab47812a702be1da05072236f05cb553a48a18fc71225e44c3993e6de1ad",
+            summary="sharpens a little what is out of focus, from two views; the small network",
+        ),
     )
 }
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 def weights() -> None:
     """List the weights that ship with mirnet, with the path of each and of its model card."""
     from mirnet.checkpoints.catalog import CATALOG, DEFAULTS, verified
-    from mirnet.tasks.registry import TASKS
 
     for entry in CATALOG.values():
         default = ", its default" if DEFAULTS.get(entry.task) == entry.name else ""
@@ -15,5 +14,3 @@ def weights() -> None:
         print(f"  file     {verified(entry)}")
         print(f"  sha256   {entry.sha256}")
         print(f"  card     {entry.card}")
-    without = [task.name for task in TASKS.values() if task.weights is None]
-    print(f"No weights yet for: {', '.join(without)}. Give your own with --weights.")

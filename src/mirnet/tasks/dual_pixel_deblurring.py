@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mirnet.inference.guards import Expected
 from mirnet.models.config import MIRNetV2Config
 from mirnet.tasks.spec import Task
 
@@ -11,4 +12,6 @@ DUAL_PIXEL_DEBLURRING = Task(
     config=MIRNetV2Config(in_channels=6, residual="features"),
     views=2,
     benchmarks=("dpdd",),
+    weights="dual-pixel-deblurring-small",
+    expected=Expected(shift=0.05, saturated=0.03),
 )

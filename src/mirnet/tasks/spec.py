@@ -18,10 +18,9 @@ class Task:
         name: what users type.
         summary: what it does, in one line.
         config: the paper's network for it.
-        views: pictures that go in together; 2 for the halves of a dual-pixel photo.
         benchmarks: the paper's for it, which are data sets too.
-        weights: the catalog's name of the weights that are used by default; None while there are
-            none.
+        weights: the catalog's name of the weights that are used by default.
+        views: pictures that go in together; 2 for the halves of a dual-pixel photo.
         expected: what is usual for its photos and results, so that what is not is said.
     """
 
@@ -29,8 +28,8 @@ class Task:
     summary: str
     config: MIRNetV2Config
     benchmarks: tuple[BenchmarkName, ...]
+    weights: str
     views: int = 1
-    weights: str | None = None
     expected: Expected = field(default_factory=Expected)
 
     @property

@@ -15,17 +15,8 @@ from mirnet.tasks.registry import TASKS
 
 
 def weights_for(task: TaskName | None, weights: str | None) -> str:
-    """The weights that were asked for, or the task's own; denoising's if nothing was asked for.
-
-    Raises MirnetError if the task has none yet.
-    """
-    own = TASKS[task or "denoising"].weights
-    if weights is None and own is None:
-        raise MirnetError(
-            f"--task {task}: mirnet ships no weights for it yet; give your own or released ones "
-            "with --weights FILE"
-        )
-    return weights or own or ""
+    """The weights that were asked for, or the task's own; denoising's if nothing was asked for."""
+    return weights or TASKS[task or "denoising"].weights
 
 
 def views_of(task: TaskName | None, weights: str) -> int:
