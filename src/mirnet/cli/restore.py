@@ -58,8 +58,8 @@ def restore(
     task
         What to restore; denoising, or what the weights are for, unless told.
     weights
-        A weights file (.safetensors, or a released .pth) or a name that `mirnet weights` lists,
-        instead of the task's own.
+        A weights file (.safetensors, or a released .pth), a name that `mirnet weights` lists, or
+        hf://owner/name of a hub, instead of the task's own.
     strength
         From 0 (the input) to 1 (fully restored).
     chroma_only
