@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,17 @@ from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
+from tests.hub import TOKEN, Hub, running
 
 # Tiny networks gain nothing from threads, and workers of pytest-xdist would fight for the cores.
 torch.set_num_threads(1)
+
+# The client of hubs reads these when it is imported: no test reaches a hub that it has not started,
+# nor the cache or the token of who runs the tests. Its other way of transfer needs a real hub.
+os.environ |= {
+    "HF_HOME": os.devnull, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_XET": "1"
+}  # fmt: skip
+os.environ.pop("HF_TOKEN", None)
 
 TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
 
@@ -26,6 +34,22 @@ TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["MIRNET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A hub with no models, which the client takes for the only one, and a cache of its own."""
+    from huggingface_hub import constants
+
+    with running() as started:
+        template = f"{started.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "ENDPOINT", started.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setenv("HF_ENDPOINT", started.url)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield started
 
 
 @pytest.fixture(scope="session")

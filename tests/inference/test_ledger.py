@@ -152,3 +152,19 @@ def test_photos_that_differ_at_either_end_are_told_apart(tmp_path: Path) -> None
         path.write_bytes(content)
         seen.add(content_of(path))
     assert len(seen) == 5
+
+
+def test_a_result_is_outdated_when_its_own_photo_was_replaced(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    monday, tuesday = two_of_a_name
+    job = Job(monday, tmp_path / "out" / "a.png")
+    assert not Ledger(tmp_path / "out").is_outdated(job)
+    run(Plan([job]), Copies, output=tmp_path / "out")
+    ledger = Ledger(tmp_path / "out")
+    assert not ledger.is_outdated(job)
+    assert not ledger.is_outdated(Job(tuesday, job.target))  # it is another's
+    monday.write_bytes(tuesday.read_bytes())
+    assert ledger.is_outdated(job)
+    monday.unlink()
+    assert not ledger.is_outdated(job)

@@ -160,3 +160,18 @@ def test_a_parent_that_can_t_be_read_is_one_fault(
     made = plan(["b.png", "a.png"], Path("out"), suffix=None)
     assert set(targets(made)) == {"a.png"}
     assert "Permission denied" in made.faults[Path("b.png")]
+
+
+def test_a_folder_may_be_empty_and_must_be_readable(
+    touch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("in/notes.txt")
+    assert list(plan(["in"], Path("out"), suffix=None).faults) == [Path("in")]
+    assert plan(["in"], Path("out"), suffix=None, may_be_empty=True).faults == {}
+
+    def forbidden(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    made = plan(["in"], Path("out"), suffix=None, may_be_empty=True)
+    assert "can't be listed (Permission denied)" in made.faults[Path("in")]

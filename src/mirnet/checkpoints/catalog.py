@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirnet.checkpoints import hub
 from mirnet.environment import file_sha256
 from mirnet.errors import CheckpointError, UnknownWeightsError
 
@@ -81,12 +82,15 @@ DEFAULTS = {weights.task: weights.name for weights in reversed(CATALOG.values())
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The file that a task's name, the name of weights or a path means.
+    """The file that a task's name, the name of weights, an address on a hub or a path means.
 
     Raises:
         UnknownWeightsError: it is neither a name nor an existing file.
-        CheckpointError: the packaged file is missing or has been changed.
+        CheckpointError: the packaged file is missing or has been changed, or what `hub.fetch`
+            raises.
     """
+    if hub.is_address(name_or_path):
+        return hub.fetch(name_or_path).path
     name = DEFAULTS.get(str(name_or_path), str(name_or_path))
     if name in CATALOG:
         return verified(CATALOG[name])
@@ -94,8 +98,9 @@ def resolve(name_or_path: str | Path) -> Path:
     if not path.exists():
         known = ", ".join([*DEFAULTS, *CATALOG])
         raise UnknownWeightsError(
-            f"{name_or_path}: neither a weights file nor known weights ({known}); for another "
-            "task train your own, or convert released ones with `mirnet convert`"
+            f"{name_or_path}: neither a weights file nor known weights ({known}), nor an "
+            "hf:// address; for another task train your own, or convert released ones with "
+            "`mirnet convert`"
         )
     return path
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.convert import read_released
+from mirnet.checkpoints.hub import is_address
 from mirnet.checkpoints.store import Checkpoint, read_checkpoint, require_readable
 from mirnet.errors import CheckpointError
 from mirnet.models.network import Network
@@ -15,10 +17,10 @@ PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt")
 def load_model(path: str | Path) -> Network:
     """The model of a weights file, in float32, in evaluation mode.
 
-    Takes a safetensors file of mirnet, or a released ``.pth`` file, whose layout is recognised.
-    Raises CheckpointError that names the fault.
+    Takes a safetensors file of mirnet, a released ``.pth`` file, whose layout is recognised, or an
+    address on a hub (``hf://owner/name``). Raises CheckpointError that names the fault.
     """
-    return load_checkpoint(Path(path)).build()
+    return load_checkpoint(resolve(path) if is_address(path) else Path(path)).build()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

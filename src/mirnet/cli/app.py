@@ -25,6 +25,7 @@ from mirnet.cli.profile import profile
 from mirnet.cli.restore import restore
 from mirnet.cli.serve import serve
 from mirnet.cli.train import train
+from mirnet.cli.watch import watch
 from mirnet.cli.weights import weights
 from mirnet.errors import MirnetError, one_line
 
@@ -37,8 +38,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    restore, serve, train, evaluate, ablate, check_data, prepare, profile, convert, export, weights,
-    doctor,
+    restore, watch, serve, train, evaluate, ablate, check_data, prepare, profile, convert, export,
+    weights, doctor,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

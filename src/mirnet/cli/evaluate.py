@@ -60,7 +60,8 @@ def evaluate(
     task
         What the pairs are for; denoising, or what the weights are for, unless told.
     weights
-        A weights file or a name that `mirnet weights` lists, instead of the task's own.
+        A weights file, a name that `mirnet weights` lists, or hf://owner/name of a hub, instead of
+        the task's own.
     pictures
         A folder of restored pictures by any program, named as the pairs, to score instead of
         weights.

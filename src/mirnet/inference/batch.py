@@ -114,7 +114,7 @@ def run(
         todo += [] if is_done else [job]
     if not todo:
         return outcome
-    _require_writable(output)
+    require_writable(output)
     for folder in {job.target.parent for job in todo}:
         remove_leftovers(folder)
     steps = load()
@@ -207,7 +207,8 @@ def _begin(job: Job) -> str:
     return content
 
 
-def _require_writable(output: Path) -> None:
+def require_writable(output: Path) -> None:
+    """Make the folder of the results. Raises PhotoError if no file can be written in it."""
     try:
         require_folder(output)
     except OSError as error:

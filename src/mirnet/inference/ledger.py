@@ -58,6 +58,15 @@ class Ledger:
         was = "with other weights or options" if is_same else "from what this photo was before"
         return f"{job.target} was made {was}; --overwrite makes it anew"
 
+    def is_outdated(self, job: Job) -> bool:
+        """Whether a job's result was made from what its photo was before it was replaced."""
+        noted = self._notes.get(self._key(job.target))
+        if noted is None or noted[0] != os.path.realpath(job.source):
+            return False
+        with suppress(OSError):  # which is told when it is read
+            return noted[1] != content_of(*job.sources)
+        return False
+
     def note(self, job: Job, content: str, way: Way) -> None:
         """Note that a job's result is there now. A full disk is no fault of the photo."""
         key, place = self._key(job.target), os.path.realpath(job.source)

@@ -60,7 +60,14 @@ class Plan:
         self.faults.setdefault(Path(path), f"{path}: {why}")
 
 
-def plan(paths: Sequence[str], output: Path, *, suffix: str | None, views: int = 1) -> Plan:
+def plan(
+    paths: Sequence[str],
+    output: Path,
+    *,
+    suffix: str | None,
+    views: int = 1,
+    may_be_empty: bool = False,
+) -> Plan:
     """Find the photos and give each a place; what can't be done is noted and not raised.
 
     A folder is searched with all below it and mirrored as a tree. Results of an earlier run are
@@ -73,16 +80,15 @@ def plan(paths: Sequence[str], output: Path, *, suffix: str | None, views: int =
         suffix: of the results, with its dot; None keeps each photo's own.
         views: how many pictures make a photo: with 2, files that are named as the left and the
             right view of one are one job, without the mark in the result's name.
+        may_be_empty: whether a folder without photos is no fault.
     """
     made = Plan()
     # Folders that are searched and don't hold the output: what lands there is found the next time.
-    around = [
-        each for each in map(Path, paths) if _is_folder(each) and not _is_within(output, each)
-    ]
+    around = [each for each in map(Path, paths) if is_folder(each) and not _is_within(output, each)]
     found: _Found = {}
     for path in paths:
         try:
-            for source, below in _photos(path, output, made):
+            for source, below in _photos(path, output, made, may_be_empty=may_be_empty):
                 found.setdefault((os.path.realpath(source), below), (source, below))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -139,11 +145,13 @@ def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:
     return below.with_name(below.name + suffix)
 
 
-def _photos(path: str, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
+def _photos(
+    path: str, output: Path, made: Plan, *, may_be_empty: bool
+) -> Iterator[tuple[Path, Path]]:
     """The photos that a path means, each with its place below the output folder."""
     given = Path(path)
     if given.is_dir():
-        yield from _below(given, output, made)
+        yield from _below(given, output, made, may_be_empty=may_be_empty)
     elif given.exists() or given.is_symlink():
         yield given, Path(given.name)
     elif glob.has_magic(path):
@@ -163,7 +171,7 @@ def _matching(pattern: str, output: Path, made: Plan) -> Iterator[tuple[Path, Pa
         if each.suffix.lower() in SUFFIXES
         and not (ours and _is_within(each, ours))
         and not SKIPPED_FOLDERS.intersection(each.parts)
-        and not _is_folder(each)
+        and not is_folder(each)
     ]
     made.left_alone.update(
         each.suffix.lower() for each in matches if each.suffix.lower() in OTHER_SUFFIXES
@@ -180,7 +188,9 @@ def _without_magic(parts: tuple[str, ...]) -> Iterator[str]:
         yield part
 
 
-def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
+def _below(
+    folder: Path, output: Path, made: Plan, *, may_be_empty: bool
+) -> Iterator[tuple[Path, Path]]:
     """The photos of a folder and of those below it, also by links, each folder once."""
     inner = _is_within(output, folder)
     if inner and _is_within(folder, output):
@@ -204,18 +214,18 @@ def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]
         for entry in entries:
             if entry.name.startswith(".") or entry.name in SKIPPED_FOLDERS:
                 continue
-            if _is_folder(entry):
+            if is_folder(entry):
                 (links if entry.is_symlink() else waiting).append(entry)
             elif entry.suffix.lower() in SUFFIXES:
                 count += 1
                 yield entry, entry.relative_to(folder)
             elif entry.suffix.lower() in OTHER_SUFFIXES:
                 made.left_alone[entry.suffix.lower()] += 1
-    if not count and len(made.faults) == known:
+    if not (count or may_be_empty) and len(made.faults) == known:
         made.refuse(folder, f"holds no photos ({', '.join(sorted(SUFFIXES))})")
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     """Whether it is a folder; what can't be asked is none, and fails when it is read."""
     try:
         return path.is_dir()

@@ -111,7 +111,8 @@ class Restorer:
     ) -> Self:
         """The restorer of a task's default weights, of named weights, or of a weights file.
 
-        Raises CheckpointError for an unknown name or a file that can't be used.
+        A file on a hub is named ``hf://owner/name``. Raises CheckpointError for an unknown name or
+        a file that can't be used.
         """
         model = load_checkpoint(resolve(name_or_path)).build()
         return cls(model, device=device, precision=precision, memory=memory, runtime=runtime)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirnet.checkpoints.catalog import CATALOG, resolve
+from mirnet.checkpoints.hub import is_address
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import Checkpoint, require_readable
 from mirnet.choices import TaskName
@@ -15,7 +16,13 @@ from mirnet.tasks.registry import TASKS
 
 
 def weights_for(task: TaskName | None, weights: str | None) -> str:
-    """The weights that were asked for, or the task's own; denoising's if nothing was asked for."""
+    """The weights that were asked for, or the task's own; denoising's if nothing was asked for.
+
+    Those on a hub are fetched here, and their file is named from then on, so that all that follows
+    is about the same ones. Raises MirnetError if they can't be.
+    """
+    if weights is not None and is_address(weights):
+        return str(resolve(weights))
     return weights or TASKS[task or "denoising"].weights
 
 

@@ -56,8 +56,8 @@ class ModelRecipe:
     changes: ModelChanges = field(default_factory=ModelChanges)
     """What differs from the preset."""
     start_from: str | None = None
-    """Weights to start from instead of random ones: a file, or a name that `mirnet weights` lists.
-    They may be for other numbers of channels."""
+    """Weights to start from instead of random ones: a file, a name that `mirnet weights` lists, or
+    an hf:// address. They may be for other numbers of channels."""
 
     def config(self) -> NetworkConfig:
         """The network's config. Raises RecipeError for one that breaks a rule."""
