@@ -34,6 +34,7 @@ class Runner:
         network: a copy, on the device, never trained.
         device: where.
         dtype: the arithmetic; global reductions and the output stay in float32.
+        dtype_for_8_bits: that of what is rounded to 8 bits.
         limit: bytes that this process may take on the device; what is free, if None.
     """
 
@@ -44,9 +45,15 @@ class Runner:
         dtype: torch.dtype,
         limit: int | None,
         runtime: Runtime = "torch",
+        *,
+        dtype_for_8_bits: torch.dtype | None = None,
     ) -> None:
-        """Copy the network to its device. Raises what ``Runtimes`` does."""
+        """Copy the network to its device; 8 bits go in ``dtype`` unless told.
+
+        Raises what ``Runtimes`` does.
+        """
         self.device, self.dtype, self.limit = device, dtype, limit
+        self.dtype_for_8_bits = dtype_for_8_bits or dtype
         self.network = copy.deepcopy(network).to(device, torch.float32).eval()
         if device.type != "mps":
             # 1.3 times as fast on the CPU; PyTorch's type hints miss this overload.
@@ -102,7 +109,8 @@ class Runner:
         Args:
             images: any floats.
             where: what messages begin with.
-            for_8_bits: whether bfloat16 will do where a runtime is faster with it.
+            for_8_bits: whether it is rounded to 8 bits, and bfloat16 will do where a runtime is
+                faster with it.
             after: bytes a pixel that the caller needs for what comes after.
             progress: told how many tiles are done, of how many.
 
@@ -110,7 +118,7 @@ class Runner:
             InsufficientMemoryError: it will not fit.
             NonFiniteError: the output is not finite even in float32.
         """
-        wanted = Wanted(self.dtype, for_8_bits)
+        wanted = Wanted(self.dtype_for_8_bits if for_8_bits else self.dtype, for_8_bits)
         outputs, dtype = self._within_memory(images, wanted, where, progress, after)
         if bool(torch.isfinite(outputs).all()):
             return outputs
