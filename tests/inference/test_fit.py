@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +28,10 @@ def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     room = {"cpu": 16 * GIB, "cuda": 8 * GIB, "disk": 100 * GIB, "held": GIB // 4}
     monkeypatch.setattr(fit, "available_memory", lambda device: room[device.type])
     monkeypatch.setattr(fit, "resident_memory", lambda device: room["held"])
+    monkeypatch.setattr(fit, "scratch_folder", lambda: Path("disk"))
 
     class Usage:
-        def __init__(self, _: str) -> None:
+        def __init__(self, _: Path) -> None:
             self.free = room["disk"]
 
     monkeypatch.setattr(shutil, "disk_usage", Usage)
@@ -96,6 +98,18 @@ def test_a_full_disk_leaves_what_needs_none(free: dict[str, int]) -> None:
         choose(4000, 3000)
 
 
+def test_a_scratch_file_in_memory_would_save_nothing(
+    free: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free["cpu"] = 2 * GIB
+    assert choose(4000, 3000)[0].rests == "scratch"
+    monkeypatch.setattr(fit, "scratch_folder", lambda: None)
+    with pytest.raises(InsufficientMemoryError, match=r"of memory; 2\.0 GiB are free; set TMPDIR"):
+        choose(4000, 3000)
+    free["cpu"] = 9 * GIB
+    assert {way.rests for way in choose(4000, 3000)} == {"device"}
+
+
 def test_another_network_has_one_way(free: dict[str, int]) -> None:
     assert len(choose(200, 200, MIRNetV1Config(width=8))) == 1
     with pytest.raises(InsufficientMemoryError, match=r"^big\.png: 8000×8000 needs at least"):
@@ -113,6 +127,17 @@ def test_beside_a_gpu_features_rest_on_it_then_in_the_hosts_memory(free: dict[st
     assert (way.rests, way.host > 7 * GIB) == ("host", True)
     free["cpu"] = 4 * GIB
     assert choose(3000, 4000, device=gpu)[0].rests == "scratch"
+
+
+def test_beside_a_gpu_a_host_that_is_short_is_named(free: dict[str, int]) -> None:
+    free["cpu"] = GIB // 8
+    with pytest.raises(
+        InsufficientMemoryError,
+        match=r"of memory and (\d+ MiB|1\.\d GiB) of the host's and 7\.\d GiB of scratch space; "
+        r"4\.0 GiB are free and 128 MiB on the host and 100\.0 GiB in ",
+    ):
+        free["cuda"] = 4 * GIB
+        choose(3000, 4000, device=torch.device("cuda"))
 
 
 def test_smaller_tiles_take_less(free: dict[str, int]) -> None:

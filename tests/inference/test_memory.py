@@ -60,21 +60,26 @@ def test_no_size_is_special() -> None:
 
 
 def group(folder: Path, most: str, used: int, cached: int, *, version: int = 2) -> None:
-    """A control group's files, as Linux shows them."""
+    """A control group's files, as Linux shows them; half of what is cached was read again."""
     folder.mkdir(parents=True, exist_ok=True)
     first = version == 1
     (folder / ("memory.limit_in_bytes" if first else "memory.max")).write_text(f"{most}\n")
     (folder / ("memory.usage_in_bytes" if first else "memory.current")).write_text(f"{used}\n")
-    name = "total_inactive_file" if first else "inactive_file"
-    (folder / "memory.stat").write_text(f"anon 5\n{name} {cached}\nshmem 7\n")
+    before = "total_" if first else ""
+    half = f"{before}inactive_file {cached // 2}\n{before}active_file {cached // 2}\n"
+    # In version 1, what has no "total_" is without the groups inside.
+    within = "inactive_file 3\n" if first else ""
+    (folder / "memory.stat").write_text(f"anon 5\n{within}{half}shmem 7\n")
 
 
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in place of /sys/fs/cgroup; this process is in the group /outer/inner."""
+    """A folder in place of /sys/fs/cgroup; this process is in the group /outer/middle/inner."""
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     monkeypatch.setattr(memory, "_MEMBERSHIP", tmp_path / "membership")
-    (tmp_path / "membership").write_text("12:cpu:/x\n4:memory:/outer/inner\n0::/outer/inner\n")
+    (tmp_path / "membership").write_text(
+        "12:cpu:/x\n4:memory:/outer/middle/inner\n0::/outer/middle/inner\n"
+    )
     return tmp_path
 
 
@@ -85,14 +90,25 @@ def test_the_tightest_limit_around_a_process_counts_and_cached_files_don_t(
     root = groups / "memory" if version == 1 else groups
     free = available_memory(torch.device("cpu"))
     assert free > 10_000_000  # no group is there yet
-    group(root / "outer/inner", "9000000", 1_000_000, 0, version=version)
+    group(root / "outer/middle/inner", "9000000", 1_000_000, 0, version=version)
+    assert available_memory(torch.device("cpu")) == 8_000_000
+    group(root / "outer/middle", "max", 1_500_000, 0, version=version)
     assert available_memory(torch.device("cpu")) == 8_000_000
     group(root / "outer", "3000000", 2_500_000, 1_500_000, version=version)
     assert available_memory(torch.device("cpu")) == 2_000_000
     group(root, "max", 0, 0, version=version)
     assert available_memory(torch.device("cpu")) == 2_000_000
+    group(root / "outer/middle", "2600000", 1_600_000, 500_000, version=version)
+    assert available_memory(torch.device("cpu")) == 1_500_000
     group(root / "outer", "100", 300, 0, version=version)
     assert available_memory(torch.device("cpu")) == 0
+
+
+def test_what_the_kernel_can_give_back_is_not_taken(groups: Path) -> None:
+    group(groups / "outer", "3000000", 2_500_000, 0)
+    with (groups / "outer/memory.stat").open("a") as statistics:
+        statistics.write("slab_reclaimable 400000\nslab_unreclaimable 90000\nslab 490000\n")
+    assert available_memory(torch.device("cpu")) == 900_000
 
 
 def test_what_pytorch_has_cached_on_a_gpu_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,8 +192,39 @@ def test_half_precision_is_close_to_float32(tiny_model: MIRNetV2) -> None:
     assert np.abs(exact.astype(int) - half).mean() < 1
 
 
-def test_auto_is_float32_on_the_cpu() -> None:
-    assert choose_dtype("auto", torch.device("cpu")) == torch.float32
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_auto_is_float32_but_for_8_bits_on_a_gpu_that_has_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bfloat16)
+    for kind in ("cpu", "cuda", "mps"):
+        low = torch.bfloat16 if kind == "cuda" and has_bfloat16 else torch.float32
+        device = torch.device(kind)
+        assert choose_dtype("auto", device) == torch.float32
+        assert choose_dtype("auto", device, for_8_bits=True) == low
+        assert choose_dtype("float32", device, for_8_bits=True) == torch.float32
+
+
+def test_only_what_has_8_bits_and_keeps_them_goes_as_that() -> None:
+    """As on a GPU with bfloat16: photos of 16 bits, floats and tensors stay in float32."""
+    seen = []
+
+    class Asked(Offset):
+        def forward(self, image: Tensor) -> Tensor:
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(image)
+
+    restorer = Restorer(Asked(0.1), device="cpu")
+    restorer._runner.dtype_for_8_bits = torch.bfloat16
+    eight = np.full((4, 4, 3), 100, np.uint8)
+    restorer(eight)
+    restorer.restore_photo(Photo(pixels=eight))
+    restorer.restore_photo(Photo(pixels=eight), depth="16")
+    restorer.restore_photo(Photo(pixels=eight.astype(np.uint16)), depth="8")
+    restorer(eight.astype(np.uint16))
+    restorer(np.full((4, 4, 3), 0.5, np.float32))
+    restorer(torch.full((1, 3, 4, 4), 0.5))
+    assert seen == [True, True, False, False, False, False, False]
 
 
 def test_the_model_is_copied(tiny_model: MIRNetV2) -> None:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from mirnet.errors import NonFiniteError
 from mirnet.inference import fit
 from mirnet.inference.backends import choosing
+from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.trial import Trial
 from mirnet.inference.memory import estimate_memory
@@ -130,3 +132,27 @@ def test_a_picture_that_fits_in_bfloat16_goes_in_one_piece(
     assert "in tiles" not in caplog.text
     Restorer(tiny_model, device="cpu")(pixels.astype(np.uint16))
     assert "in tiles" in caplog.text
+
+
+def test_what_was_not_finite_in_float32_tiles_is_not_tried_again(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In one piece it would have gone in bfloat16; tiles are float32, and that is all there is."""
+    seen = []
+
+    class Broken(Runner):
+        def _in_tiles(self, images: Tensor, dtype: torch.dtype, *_: Any) -> Tensor:
+            seen.append(dtype)
+            return torch.full_like(images, float("nan"))
+
+    def pick(runtimes: Runtimes, pixels: int, wanted: Wanted) -> tuple[Any, torch.dtype]:
+        return runtimes._pytorch, torch.bfloat16 if wanted.for_8_bits else wanted.dtype
+
+    monkeypatch.setattr(Runtimes, "pick", pick)
+    need = estimate_memory(TINY, 400, 400, dtype=torch.bfloat16)
+    monkeypatch.setattr(fit, "available_memory", lambda _: need - 1)
+    runner = Broken(tiny_model, CPU, torch.float32, None)
+    with pytest.raises(NonFiniteError):
+        runner(torch.rand(1, 3, 400, 400), where="a.png", for_8_bits=True)
+    assert seen == [torch.float32]
+    assert "redone" not in caplog.text

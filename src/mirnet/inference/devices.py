@@ -28,11 +28,15 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The arithmetic of that name, or the fastest safe one for ``auto``."""
+def choose_dtype(precision: str, device: torch.device, *, for_8_bits: bool = False) -> torch.dtype:
+    """The arithmetic of that name.
+
+    ``auto`` is float32, and bfloat16 on a CUDA device that has it for what is rounded to 8 bits.
+    """
     has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and has_bfloat16 else torch.float32
+        lowers = for_8_bits and device.type == "cuda" and has_bfloat16
+        return torch.bfloat16 if lowers else torch.float32
     if precision not in DTYPES:
         raise ConfigError(f"precision: must be one of auto, {', '.join(DTYPES)}, got {precision!r}")
     if precision == "bfloat16" and not has_bfloat16:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +19,7 @@ from mirnet.inference.memory import (
     resident_memory,
 )
 from mirnet.inference.padding import padded_size
-from mirnet.inference.streaming.canvas import Memory
+from mirnet.inference.streaming.canvas import Memory, scratch_folder
 from mirnet.inference.streaming.stream import canvas_sizes, stream
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.network_config import NetworkConfig
@@ -65,7 +64,7 @@ class Fit:
         where = {
             "device": "in memory",
             "host": f"in {in_bytes(self.host)} of the host's memory",
-            "scratch": f"in a scratch file of {in_bytes(self.scratch)} in {tempfile.gettempdir()}",
+            "scratch": f"in a scratch file of {in_bytes(self.scratch)} in {scratch_folder()}",
         }[self.rests]
         return (
             f"in tiles of {self.tile[1]}×{self.tile[0]} with the same result, features {where}; "
@@ -87,7 +86,8 @@ def fits(
     """The ways there are, the fastest first; a batch goes through tiles one image at a time.
 
     In one piece the arithmetic is that of ``whole``, if it is another; ``after`` is what comes
-    after the network in bytes a pixel, when its features are gone.
+    after the network in bytes a pixel, when its features are gone. Without a disk there is no
+    scratch file: in memory, it would take what it is meant to save.
     """
     in_one = estimate_memory(config, height, width, batch=batch, dtype=whole or dtype)
     yield Fit("nowhere", None, in_one)
@@ -99,7 +99,9 @@ def fits(
     sizes = canvas_sizes(config, *padded_size(height, width, config.multiple)).values()
     resting = sum(rows * columns * channels for rows, columns, channels in sizes) * dtype.itemsize
     halo = 3 * config.multiple
-    places: tuple[Place, ...] = ("device", "scratch") if on_cpu else ("device", "host", "scratch")
+    places: list[Place] = ["device"] if on_cpu else ["device", "host"]
+    if scratch_folder():
+        places.append("scratch")
     for place in places:
         for tile in TILES["cpu" if on_cpu else "gpu"]:
             rows, columns = min(tile[0] + 2 * halo, height), min(tile[1] + 2 * halo, width)
@@ -151,7 +153,8 @@ def choose_fit(
     free, held = available_memory(device), resident_memory(device)
     room = room_for(device, limit)
     on_host = available_memory(torch.device("cpu"))
-    on_disk = shutil.disk_usage(tempfile.gettempdir()).free
+    folder = scratch_folder()
+    on_disk = shutil.disk_usage(folder).free if folder else 0
     ways = list(
         fits(
             config, height, width, batch=batch, dtype=dtype, whole=whole, device=device, after=after
@@ -162,18 +165,20 @@ def choose_fit(
     ]
     if fitting:
         return fitting
-    least = min(ways, key=lambda way: way.memory)
-    folder = tempfile.gettempdir()
-    if limit is not None and limit - held <= free:
-        needed, there = least.memory + held, f"{in_bytes(limit)} are allowed"
-    else:
-        needed, there = least.memory, f"{in_bytes(free)} are free"
+    least = min(ways, key=lambda way: (way.memory, way.host))
+    is_limited = limit is not None and limit - held <= free
+    needed = [f"{in_bytes(least.memory + held * is_limited)} of memory"]
+    there = [f"{in_bytes(limit)} are allowed" if is_limited else f"{in_bytes(free)} are free"]
+    if least.host:
+        needed.append(f"{in_bytes(least.host)} of the host's")
+        there.append(f"{in_bytes(on_host)} on the host")
     if least.scratch:
-        there += f" and {in_bytes(on_disk)} in {folder}"
-    scratch = f" and {in_bytes(least.scratch)} of scratch space" if least.scratch else ""
+        needed.append(f"{in_bytes(least.scratch)} of scratch space")
+        there.append(f"{in_bytes(on_disk)} in {folder}")
+    disk = "" if folder else "set TMPDIR to a folder that lies on a disk, not in memory; "
     raise InsufficientMemoryError(
-        f"{where}: {width}×{height} needs at least {in_bytes(needed)} of memory{scratch}; {there}; "
-        "give it more, or take a smaller network or picture"
+        f"{where}: {width}×{height} needs at least {' and '.join(needed)}; {' and '.join(there)}; "
+        f"{disk}give it more, or take a smaller network or picture"
     )
 
 

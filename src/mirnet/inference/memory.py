@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -111,10 +112,28 @@ def _container_memory() -> int:
     return min(map(_left, _groups()), default=1 << 62)
 
 
-def _groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
-    """The folders of this process's control groups and of those around them, and their files."""
-    second = ("memory.max", "memory.current", "inactive_file")
-    first = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A control group: its folder, and what its files and its statistics are called."""
+
+    folder: Path
+    limit: str
+    usage: str
+    cached: tuple[str, ...]
+
+
+def _groups() -> Iterator[_Group]:
+    """This process's control groups and those around them."""
+    first = (
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        ("total_inactive_file", "total_active_file"),
+    )
+    second = (
+        "memory.max",
+        "memory.current",
+        ("inactive_file", "active_file", "slab_reclaimable"),
+    )
     try:
         lines = _MEMBERSHIP.read_text().splitlines()
     except OSError:  # no Linux
@@ -126,17 +145,21 @@ def _groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
             continue
         root = _CGROUP / "memory" if is_first else _CGROUP
         folder = root / path.lstrip("/")
-        yield from ((each, first if is_first else second) for each in (folder, *folder.parents))
+        names = first if is_first else second
+        yield from (_Group(each, *names) for each in (folder, *folder.parents))
 
 
-def _left(group: tuple[Path, tuple[str, str, str]]) -> int:
-    """Bytes left in a group; files that the system has cached give way when they must."""
-    folder, (limit, usage, cached) = group
+def _left(group: _Group) -> int:
+    """Bytes left in a group.
+
+    Files that the system has cached, read once or often, give way when they must.
+    """
+    folder = group.folder
     try:
-        most, used = (int((folder / name).read_text()) for name in (limit, usage))
+        most, used = (int((folder / name).read_text()) for name in (group.limit, group.usage))
     except (OSError, ValueError):  # no such group here, or its limit is "max"
         return 1 << 62
     statistics = folder / "memory.stat"
     lines = statistics.read_text().splitlines() if statistics.is_file() else []
-    given_way = sum(int(line.split()[1]) for line in lines if line.startswith(f"{cached} "))
+    given_way = sum(int(line.split()[1]) for line in lines if line.split(" ")[0] in group.cached)
     return max(most - used + given_way, 0)

@@ -63,10 +63,10 @@ class Restorer:
             model: the network; it is copied, not changed.
             device: where to run; ``auto`` takes CUDA, then MPS, then the CPU. ``cuda:1`` is the
                 second GPU.
-            precision: of the network's arithmetic; ``auto`` is bfloat16 on a CUDA device that has
-                it, float32 elsewhere; where a result has 8 bits and a processor is faster in
-                bfloat16, that, if a trial shows that the difference disappears in the rounding.
-                Global reductions and the output stay in float32.
+            precision: of the network's arithmetic; ``auto`` is float32. An image of 8 bits, which
+                comes back with 8, goes in bfloat16 on a CUDA device that has it, and on a processor
+                that is faster in it if a trial shows that the difference disappears in the
+                rounding. Global reductions and the output stay in float32.
             memory: bytes that this process may take on the device; what is free, unless told. A
                 picture that will not fit in one piece goes in tiles, with the same result.
             runtime: what computes a picture that goes in one piece on a CPU; ``auto`` takes
@@ -82,7 +82,14 @@ class Restorer:
             raise ValueError(f"memory: is a number of bytes above 0, got {memory}")
         chosen = choose_device(device)
         self._may_lower = precision == "auto"
-        self._runner = Runner(model, chosen, choose_dtype(precision, chosen), memory, runtime)
+        self._runner = Runner(
+            model,
+            chosen,
+            choose_dtype(precision, chosen),
+            memory,
+            runtime,
+            dtype_for_8_bits=choose_dtype(precision, chosen, for_8_bits=True),
+        )
 
     @property
     def model(self) -> Network:
@@ -96,7 +103,7 @@ class Restorer:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The arithmetic of the network."""
+        """The arithmetic of the network, but for images of 8 bits."""
         return self._runner.dtype
 
     @classmethod

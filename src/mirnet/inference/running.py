@@ -34,6 +34,7 @@ class Runner:
         network: a copy, on the device, never trained.
         device: where.
         dtype: the arithmetic; global reductions and the output stay in float32.
+        dtype_for_8_bits: that of what is rounded to 8 bits.
         limit: bytes that this process may take on the device; what is free, if None.
     """
 
@@ -44,9 +45,15 @@ class Runner:
         dtype: torch.dtype,
         limit: int | None,
         runtime: Runtime = "torch",
+        *,
+        dtype_for_8_bits: torch.dtype | None = None,
     ) -> None:
-        """Copy the network to its device. Raises what ``Runtimes`` does."""
+        """Copy the network to its device; 8 bits go in ``dtype`` unless told.
+
+        Raises what ``Runtimes`` does.
+        """
         self.device, self.dtype, self.limit = device, dtype, limit
+        self.dtype_for_8_bits = dtype_for_8_bits or dtype
         self.network = copy.deepcopy(network).to(device, torch.float32).eval()
         if device.type != "mps":
             # 1.3 times as fast on the CPU; PyTorch's type hints miss this overload.
@@ -102,7 +109,8 @@ class Runner:
         Args:
             images: any floats.
             where: what messages begin with.
-            for_8_bits: whether bfloat16 will do where a runtime is faster with it.
+            for_8_bits: whether it is rounded to 8 bits, and bfloat16 will do where a runtime is
+                faster with it.
             after: bytes a pixel that the caller needs for what comes after.
             progress: told how many tiles are done, of how many.
 
@@ -110,15 +118,15 @@ class Runner:
             InsufficientMemoryError: it will not fit.
             NonFiniteError: the output is not finite even in float32.
         """
-        wanted = Wanted(self.dtype, for_8_bits)
-        outputs = self._within_memory(images, wanted, where, progress, after)
+        wanted = Wanted(self.dtype_for_8_bits if for_8_bits else self.dtype, for_8_bits)
+        outputs, dtype = self._within_memory(images, wanted, where, progress, after)
         if bool(torch.isfinite(outputs).all()):
             return outputs
-        if self._runtimes.pick(_pixels(images), wanted)[1] != torch.float32:
+        if dtype != torch.float32:
             logger.warning("%s: the output is not finite; redone in float32", where)
             del outputs
             again = f"{where}: the second try in float32"
-            outputs = self._within_memory(images, Wanted(torch.float32), again, progress, after)
+            outputs, _ = self._within_memory(images, Wanted(torch.float32), again, progress, after)
         if not bool(torch.isfinite(outputs).all()):
             raise NonFiniteError(
                 "the network's output is not finite even in float32; check the input for NaN and "
@@ -128,15 +136,18 @@ class Runner:
 
     def _within_memory(
         self, images: Tensor, wanted: Wanted, where: str, progress: Progress, after: int
-    ) -> Tensor:
-        """The best way that goes; one that ran out of memory after all gives way to the next."""
+    ) -> tuple[Tensor, torch.dtype]:
+        """The output, and the arithmetic that it was computed in.
+
+        It goes the best way; one that ran out of memory after all gives way to the next.
+        """
         batch, _, height, width = images.shape
         _, whole = self._runtimes.pick(_pixels(images), wanted)
         ways = self.fits(
             height, width, batch=batch, where=where, dtype=wanted.dtype, whole=whole, after=after
         )
         for way, next_way in zip(ways, [*ways[1:], None], strict=True):
-            self._announce(way, height, width, whole, where)
+            self._announce(way, height, width, wanted, whole, where)
             try:
                 return self._run(images, wanted, way, progress)
             except (MemoryError, RuntimeError) as error:
@@ -147,13 +158,15 @@ class Runner:
                 torch.cuda.empty_cache()
         raise AssertionError("unreachable: the last way returns or raises")
 
-    def _run(self, images: Tensor, wanted: Wanted, way: Fit, progress: Progress) -> Tensor:
-        if way.tile is None:
-            inputs = images.to(self.device, torch.float32).clamp(0, 1)
-            padded = pad(inputs, self.network.config.multiple)
-            backend, dtype = self._runtimes.pick(_pixels(images), wanted)
-            return crop(backend(padded, dtype), *images.shape[2:])
-        return self._in_tiles(images, wanted.dtype, way, progress)
+    def _run(
+        self, images: Tensor, wanted: Wanted, way: Fit, progress: Progress
+    ) -> tuple[Tensor, torch.dtype]:
+        if way.tile:
+            return self._in_tiles(images, wanted.dtype, way, progress), wanted.dtype
+        inputs = images.to(self.device, torch.float32).clamp(0, 1)
+        padded = pad(inputs, self.network.config.multiple)
+        backend, dtype = self._runtimes.pick(_pixels(images), wanted)
+        return crop(backend(padded, dtype), *images.shape[2:]), dtype
 
     @torch.no_grad()
     def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
@@ -168,22 +181,25 @@ class Runner:
                 )
         return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
 
-    def _announce(self, way: Fit, height: int, width: int, whole: torch.dtype, where: str) -> None:
+    def _announce(
+        self, way: Fit, height: int, width: int, wanted: Wanted, whole: torch.dtype, where: str
+    ) -> None:
         """Say what is done, and how long it takes, of a picture in tiles."""
         if way.tile is None:
             return
         need = in_bytes(estimate_memory(self.network.config, height, width, dtype=whole))
-        rate = self._seconds_per_pixel(way) if height * width > 8 * SAMPLE[0] * SAMPLE[1] else 0
+        is_large = height * width > 8 * SAMPLE[0] * SAMPLE[1]
+        rate = self._seconds_per_pixel(way, wanted) if is_large else 0
         about = f"; about {in_time(rate * height * width)}" if rate else ""
         logger.info("%s: %d×%d goes %s (whole: %s)%s", where, width, height, way, need, about)
 
-    def _seconds_per_pixel(self, way: Fit) -> float:
+    def _seconds_per_pixel(self, way: Fit, wanted: Wanted) -> float:
         """From a small picture, after a tiny one that warms up."""
         seconds = 0.0
         for height, width in ((16, 16), SAMPLE):
             picture = torch.full((1, self.network.config.in_channels, height, width), 0.5)
             start = time.perf_counter()
-            self._run(picture, Wanted(self.dtype), way, ignore_progress)
+            self._run(picture, wanted, way, ignore_progress)
             seconds = time.perf_counter() - start
         return seconds / (SAMPLE[0] * SAMPLE[1])
 

@@ -1,6 +1,8 @@
 import logging
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -70,6 +72,31 @@ def test_the_choice_is_said_once(
     assert [record.getMessage() for record in caplog.records] == [
         f"{OpenVINO(tiny_model).name}: 1.5 times as fast as PyTorch; differs by 1e-06"
     ]
+
+
+def test_threads_that_begin_together_make_one_trial(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Noticed(OpenVINO):
+        def __init__(self, network: MIRNetV2) -> None:
+            made.append("runtime")
+            time.sleep(0.05)
+            super().__init__(network)
+
+    def slow(_: MIRNetV2) -> Trial:
+        made.append("trial")
+        time.sleep(0.05)
+        return GOOD
+
+    monkeypatch.setattr(choosing, "OpenVINO", Noticed)
+    monkeypatch.setattr(choosing, "trial_of", slow)
+    runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, "auto")
+    with ThreadPoolExecutor(4) as pool:
+        picked = list(pool.map(lambda _: runtimes.pick(LARGE, Wanted(FLOAT32)), range(4)))
+    assert made == ["runtime", "trial"]
+    assert len({id(backend) for backend, _ in picked}) == 1
 
 
 def test_what_openvino_cannot_do_goes_through_pytorch(tiny_model: MIRNetV2) -> None:

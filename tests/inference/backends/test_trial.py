@@ -19,7 +19,13 @@ pytest.importorskip("openvino")
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MIRNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(trial, "SIZE", (16, 32))
-    return tmp_path / "cache" / "runtimes.json"
+    return tmp_path / "cache" / "trials"
+
+
+def kept(cache: Path) -> Path:
+    """The one trial that was kept."""
+    (place,) = cache.iterdir()
+    return place
 
 
 def test_a_trial_measures_and_is_kept(
@@ -28,7 +34,7 @@ def test_a_trial_measures_and_is_kept(
     first = trial_of(tiny_model)
     assert first.speed > 0
     assert first.error <= trial.PARITY
-    assert len(json.loads(cache.read_text("utf-8"))) == 1
+    assert json.loads(kept(cache).read_text("utf-8")) == dataclasses.asdict(first)
     monkeypatch.setattr(trial, "_try", lambda _: pytest.fail("was tried again"))
     assert trial_of(tiny_model) == first
     monkeypatch.setattr(trial, "_try", lambda _: Trial(9.0, 0.0))
@@ -38,26 +44,56 @@ def test_a_trial_measures_and_is_kept(
 def test_other_weights_are_tried_for_themselves(tiny_model: MIRNetV2, cache: Path) -> None:
     trial_of(tiny_model)
     trial_of(MIRNetV2(tiny_model.config))
-    assert len(json.loads(cache.read_text("utf-8"))) == 2
+    assert len(list(cache.iterdir())) == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}'])
-def test_a_damaged_cache_is_made_anew(tiny_model: MIRNetV2, cache: Path, content: str) -> None:
-    cache.parent.mkdir()
-    cache.write_text(content)
+WORDS = {"speed": "2", "error": 0, "low_speed": 0, "low_psnr": 0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", *map(json.dumps, [[1], None, "x", {}, {"speed": 2.0}, WORDS, WORDS | {"sped": 1}])],
+)
+def test_what_is_no_trial_is_made_anew(tiny_model: MIRNetV2, cache: Path, content: str) -> None:
     trial_of(tiny_model)
-    assert any(json.loads(cache.read_text("utf-8")).values())
+    kept(cache).write_text(content)
+    again = trial_of(tiny_model)
+    assert again.speed > 0
+    assert json.loads(kept(cache).read_text("utf-8")) == dataclasses.asdict(again)
 
 
-@pytest.mark.parametrize("entry", [[1], None, "x", {}, {"speed": "2", "error": 0}, {"sped": 1}])
-def test_an_entry_of_something_else_is_made_anew(
-    tiny_model: MIRNetV2, cache: Path, entry: Any
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [
+        ("mirnet.inference.backends.trial.__version__", "9.9.9"),
+        ("mirnet.inference.backends.trial.file_sha256", lambda path: path.name),
+        ("torch.__version__", "9.9.9"),
+        ("openvino.__version__", "9.9.9-1"),
+        ("torch.get_num_threads", lambda: 77),
+        ("mirnet.inference.backends.openvino.processor", lambda: "another"),
+    ],
+)
+def test_a_trial_holds_for_what_it_was_made_with(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, place: str, other: Any
 ) -> None:
+    key = trial._key(tiny_model)
+    monkeypatch.setattr(place, other)
+    assert trial._key(tiny_model) != key
+
+
+def test_two_at_once_lose_nothing(
+    tiny_model: MIRNetV2, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process keeps its trial while this one is under way."""
+
+    def meanwhile(_: MIRNetV2) -> Trial:
+        monkeypatch.setattr(trial, "_try", lambda _: Trial(3.0, 0.0))
+        trial_of(MIRNetV2(tiny_model.config))
+        return Trial(2.0, 0.0)
+
+    monkeypatch.setattr(trial, "_try", meanwhile)
     trial_of(tiny_model)
-    (key,) = json.loads(cache.read_text("utf-8"))
-    cache.write_text(json.dumps({key: entry}))
-    assert trial_of(tiny_model).speed > 0
-    assert json.loads(cache.read_text("utf-8"))[key]["speed"] > 0
+    assert len(list(cache.iterdir())) == 2
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(

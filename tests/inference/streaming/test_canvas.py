@@ -1,6 +1,7 @@
 import errno
 import mmap
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirnet.errors import InsufficientMemoryError
-from mirnet.inference.streaming.canvas import Canvas, Memory, Scratch
+from mirnet.inference.streaming import canvas as canvas_module
+from mirnet.inference.streaming.canvas import Canvas, Memory, Scratch, scratch_folder
 from mirnet.inference.streaming.tiles import Box, Cut
 
 REST = Memory(torch.float32, torch.device("cpu"))
@@ -85,3 +87,33 @@ def test_what_settled_is_still_there(tmp_path: Path) -> None:
     room.copy_(values)
     rest.settle()
     assert torch.equal(room, values)
+
+
+def mounted(path: Path, kind: str) -> str:
+    device = path.stat().st_dev
+    place = f"{os.major(device)}:{os.minor(device)}"
+    return f"30 1 {place} / {path} rw,nosuid shared:4 - {kind} {kind} rw,size=8g\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "major"), reason="this system has no device numbers")
+@pytest.mark.parametrize("kind", ["tmpfs", "ramfs"])
+def test_a_scratch_file_lies_on_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    monkeypatch.setattr(canvas_module, "_MOUNTS", mounts)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    other = "22 1 4095:1 / /proc rw - proc proc rw\n"
+    mounts.write_text(other + mounted(tmp_path, "ext4"))
+    assert scratch_folder() == Path(tmp_path)
+    mounts.write_text(other + mounted(tmp_path, kind))
+    assert scratch_folder() is None  # all folders here are on one device
+    monkeypatch.setattr(canvas_module, "_lies_in_memory", lambda folder: folder == tmp_path)
+    (tmp_path / "var").mkdir()
+    monkeypatch.setattr(canvas_module, "FOR_LARGE_FILES", tmp_path / "var")
+    assert scratch_folder() == Scratch(torch.float32).folder == tmp_path / "var"
+    monkeypatch.setattr(canvas_module, "FOR_LARGE_FILES", tmp_path / "is not there")
+    assert scratch_folder() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(canvas_module, "_MOUNTS", tmp_path / "no proc")
+    assert scratch_folder() == Path(tempfile.gettempdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +23,9 @@ WORTH = 1 << 19
 """Pixels from which on it is worth while to load a runtime and compile a graph for the size."""
 
 logger = logging.getLogger("mirnet")
+
+_ALONE = threading.RLock()
+"""Of two threads, one loads the runtime and tries it: a trial beside another would time both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +70,16 @@ class Runtimes:
     def pick(self, pixels: int, wanted: Wanted) -> tuple[Backend, torch.dtype]:
         """What computes so many pixels, of a whole batch, and in which arithmetic."""
         is_small = pixels < WORTH and self._runtime == "auto"
-        if self._runtime == "torch" or is_small or self._openvino is None:
+        if self._runtime == "torch" or is_small:
             return self._pytorch, wanted.dtype
-        if wanted.for_8_bits and self.trial.is_good_for_8_bits:
-            return self._openvino, torch.bfloat16
-        if self._runtime == "openvino" or self.trial.is_good:
-            return self._openvino, wanted.dtype
-        return self._pytorch, wanted.dtype
+        with _ALONE:
+            if self._openvino is None:
+                return self._pytorch, wanted.dtype
+            if wanted.for_8_bits and self.trial.is_good_for_8_bits:
+                return self._openvino, torch.bfloat16
+            if self._runtime == "openvino" or self.trial.is_good:
+                return self._openvino, wanted.dtype
+            return self._pytorch, wanted.dtype
 
     @cached_property
     def _openvino(self) -> OpenVINO | None:

@@ -7,15 +7,15 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from mirnet import __version__
 from mirnet.atomic import replacing, require_folder
+from mirnet.environment import file_sha256
 from mirnet.errors import MirnetError
 from mirnet.inference.backends import openvino
 from mirnet.inference.backends.backend import Backend
@@ -81,16 +81,12 @@ def trial_of(network: MIRNetV2, *, anew: bool = False) -> Trial:
     folder = cache_folder()
     if folder is None:
         return _try(network)
-    key = _key(network)
-    place = folder / "runtimes.json"
-    known = _known(place)
-    found = None if anew else known.get(key)
-    numbers = found.values() if isinstance(found, dict) else [None]
-    if found and set(found) <= set(Trial.__slots__) and all(map(_is_number, numbers)):
-        return Trial(**found)
+    place = folder / "trials" / f"{_key(network)}.json"
+    if not anew and (known := _known(place)):
+        return known
     trial = _try(network)
     if trial.speed:  # what could not run, for want of memory perhaps, may run the next time
-        _keep(place, known | {key: asdict(trial)})
+        _keep(place, trial)
     return trial
 
 
@@ -147,34 +143,34 @@ def _picture(channels: int) -> Tensor:
 
 
 def _key(network: MIRNetV2) -> str:
-    """What the trial hangs on: weights, runtimes, processor."""
+    """What the trial hangs on: weights, runtimes, the graph that is made for them, processor."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    versions = (torch.__version__, OpenVINO(network).name)
+    code = file_sha256(Path(openvino.__file__).with_name("openvino_graph.py"))
+    versions = (__version__, code, torch.__version__, OpenVINO(network).name)
     processor = (openvino.processor(), torch.get_num_threads())
     digest.update(repr((network.config, versions, processor)).encode())
     return digest.hexdigest()
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
-
-
-def _known(place: Path) -> dict[str, Any]:
+def _known(place: Path) -> Trial | None:
+    """What was kept; None if there is nothing, or something else."""
     try:
         found = json.loads(place.read_text("utf-8"))
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    if not isinstance(found, dict) or set(found) != set(Trial.__slots__):
+        return None
+    return Trial(**found) if all(isinstance(each, int | float) for each in found.values()) else None
 
 
-def _keep(place: Path, trials: Mapping[str, Any]) -> None:
-    """For the next time, where that can be written."""
+def _keep(place: Path, trial: Trial) -> None:
+    """For the next time, where that can be written; a file each, so that none writes another's."""
     try:
         require_folder(place.parent)
         with replacing(place) as temporary:
-            temporary.write_text(json.dumps(trials, indent=1) + "\n", "utf-8")
+            temporary.write_text(json.dumps(asdict(trial), indent=1) + "\n", "utf-8")
     except OSError:
         logger.debug("%s: can't be written", place, exc_info=True)

@@ -15,6 +15,10 @@ from torch import Tensor
 from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.streaming.tiles import Box
 
+FOR_LARGE_FILES = Path("/var/tmp")
+"""Temporary files that systems with a ``/tmp`` in memory keep on a disk."""
+_MOUNTS = Path("/proc/self/mountinfo")
+
 
 class Rest(Protocol):
     """A place for feature maps."""
@@ -48,9 +52,9 @@ class Scratch:
     """
 
     def __init__(self, dtype: torch.dtype, folder: Path | None = None) -> None:
-        """In which arithmetic, and in which folder; the system's own for such files unless told."""
+        """In which arithmetic, and in which folder; ``scratch_folder`` unless told."""
         self.dtype = dtype
-        self.folder = folder or Path(tempfile.gettempdir())
+        self.folder = folder or scratch_folder() or Path(tempfile.gettempdir())
         self._maps: list[mmap.mmap] = []
 
     def empty(self, height: int, width: int, channels: int) -> Tensor:
@@ -75,6 +79,30 @@ class Scratch:
             return  # Windows trims what a process maps by itself
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def scratch_folder() -> Path | None:
+    """A folder on a disk for temporary files; None if there is none.
+
+    On many systems ``/tmp`` lies in memory, where a file takes what it is meant to save.
+    """
+    for folder in (Path(tempfile.gettempdir()), FOR_LARGE_FILES):
+        if os.access(folder, os.W_OK) and not _lies_in_memory(folder):
+            return folder
+    return None
+
+
+def _lies_in_memory(folder: Path) -> bool:
+    device = folder.stat().st_dev
+    try:
+        mounts = _MOUNTS.read_text(errors="replace").splitlines()
+    except OSError:  # no Linux
+        return False
+    for mount in mounts:  # number, parent's number, device, …, "-", kind of file system, …
+        place, _, kind = mount.partition(" - ")
+        if place.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            return kind.split()[0] in ("tmpfs", "ramfs")
+    return False
 
 
 def _claim(file: int, size: int) -> None:
