@@ -99,15 +99,19 @@ function remove(entry) {
 /** Has photos restored; of the selected one the visible part first. */
 function start(entries, part = viewer.visible) {
   const options = settings.values();
-  queue.start(entries, settings.enlarge, (entry) => {
-    if (entry !== selected || !part) return options;
-    return { ...options, visible: [part.x, part.y, part.width, part.height].join(",") };
+  const takesTwo = settings.views === 2;
+  queue.start(entries, (entry) => {
+    const isSeen = entry === selected && part;
+    const visible = isSeen ? { visible: [part.x, part.y, part.width, part.height].join(",") } : {};
+    return { options: { ...options, ...visible }, right: takesTwo ? entry.right : null };
   });
 }
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  start(queue.entries.filter(({ state }) => state === "ready"));
+  const ready = queue.entries.filter(({ state }) => state === "ready");
+  if (ready.length) start(ready);
+  else again(selected);
 });
 
 element("clear").addEventListener("click", () => {
@@ -147,8 +151,11 @@ function summarise() {
   const count = (...states) => queue.entries.filter(({ state }) => states.includes(state)).length;
   const ready = count("ready");
   const done = queue.entries.filter(({ state }) => state === "done");
-  element("start").disabled = !ready;
-  element("start").textContent = ready > 1 ? `Restore ${ready} photos` : "Restore";
+  const canRepeat = !ready && selected?.isOver && selected.file !== null;
+  element("start").disabled = !ready && !canRepeat;
+  element("start").textContent = canRepeat
+    ? "Restore again"
+    : ready > 1 ? `Restore ${ready} photos` : "Restore";
   element("no-photos").hidden = queue.entries.length > 0;
   element("clear").hidden = queue.entries.length < 2;
   element("zip").hidden = done.length < 2;
@@ -171,6 +178,7 @@ function select(entry) {
   element("empty").hidden = hasPhoto;
   element("viewed").textContent = entry?.name ?? "Picture";
   if (hasPhoto) show();
+  summarise();
 }
 
 /** Brings the viewer to what is known of the selected photo. */
@@ -180,12 +188,12 @@ function show() {
   viewer.after.alt = `${name} after`;
   viewer.show({
     key: selected.file ?? selected,
-    before: address ?? (job && job.links.before),
+    before: address ?? api.beforeLink(job),
     after: state === "done" ? job.links.after : null,
     preview: state === "running" && job.preview ? job.links.preview : null,
     box: job?.preview,
     size: job && { width: job.width, height: job.height },
-    enlarge: job?.preview?.enlarge ?? selected.enlarge,
+    enlarge: selected.enlarge,
   });
   const note = element("stage-note");
   note.textContent = stageNote();
@@ -195,7 +203,9 @@ function show() {
 function stageNote() {
   const { state, job, unshown } = selected;
   if (state === "running") return progressOf(job) + (job.preview ? ". The frame is a preview." : "");
-  if (unshown && !job) return "This browser can't show the file itself. It is shown once it is sent.";
+  if (unshown && !api.beforeLink(job)) {
+    return "This browser can't show the file itself. It is shown once the server works on it.";
+  }
   return "";
 }
 
@@ -234,10 +244,11 @@ function drawHistograms() {
 /** Draws an entry's small picture, once there is one to draw it from. */
 async function thumbnail(entry) {
   const own = entry.file !== null && !entry.unshown;
-  if (entry.drawn || (!own && !entry.job)) return;
+  const link = api.beforeLink(entry.job);
+  if (entry.drawn || (!own && !link)) return;
   entry.drawn = true;
   const image = new Image();
-  image.src = own ? URL.createObjectURL(entry.file) : entry.job.links.before;
+  image.src = own ? URL.createObjectURL(entry.file) : link;
   try {
     await image.decode();
     list.draw(entry, image);

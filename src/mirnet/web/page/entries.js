@@ -121,7 +121,7 @@ export function progressOf(job) {
   const step = job.step[0].toUpperCase() + job.step.slice(1);
   const parts = [step];
   if (job.progress !== null) parts.push(`${Math.floor(100 * job.progress)} %`);
-  if (job.left_s !== null) parts.push(`${duration(Math.max(1, job.left_s))} left`);
+  if (job.left_s !== null) parts.push(`${duration(Math.max(1, Math.round(job.left_s)))} left`);
   return parts.join(", ");
 }
 

@@ -17,7 +17,8 @@ class Entry {
   state = "ready";
   detail = null;
   right = null;
-  enlarge = 1;
+  enlarge = 1; // how much larger its result is
+  request = null; // what is sent with it: `{options, right}`
   #abort = null;
 
   constructor(name, file) {
@@ -43,6 +44,7 @@ class Entry {
     // Answers can pass each other; what is over stays so.
     if (this.isOver && this.job?.id === job.id && !api.isOver(job.state)) return;
     this.job = job;
+    this.enlarge = job.enlarge;
     this.set(job.state, job.detail);
   }
 
@@ -82,11 +84,11 @@ export class Queue extends EventTarget {
     return added;
   }
 
-  /** Asks for photos to be restored, each with `options(entry)`. */
-  start(entries, enlarge, options) {
+  /** Asks for photos to be restored, each with what `request(entry)` says. */
+  start(entries, request) {
     for (const entry of entries) {
-      entry.enlarge = enlarge;
-      entry.options = options(entry);
+      entry.request = request(entry);
+      entry.enlarge = entry.request.options.enlarge ?? 1;
       entry.set("asked");
       this.#tell("change", entry);
     }
@@ -157,8 +159,9 @@ export class Queue extends EventTarget {
     const signal = entry.begin();
     this.#change(entry, "sending");
     const former = entry.job;
+    const { options, right } = entry.request;
     try {
-      this.#took(entry, await api.submit(entry.file, entry.right, entry.options, signal));
+      this.#took(entry, await api.submit(entry.file, right, options, signal));
       this.#answered();
       this.#follow();
       if (former) this.#attempt(() => api.forget(former)); // a failed try

@@ -57,10 +57,6 @@ export class Settings {
     return this.#model?.views ?? 1;
   }
 
-  get enlarge() {
-    return this.#form.task.value === ENLARGES ? Number(this.#form.enlarge.value) : 1;
-  }
-
   /** The fields of a job: the task, the weights, and what differs from the server's defaults. */
   values() {
     const form = this.#form;
@@ -69,7 +65,7 @@ export class Settings {
       detail: form.detail.value / 100,
       chroma_only: form.chroma_only.checked,
       allow_damaged: form.allow_damaged.checked,
-      enlarge: this.enlarge,
+      enlarge: form.task.value === ENLARGES ? Number(form.enlarge.value) : 1,
       format: form.format.value,
       depth: form.depth.value,
       quality: form.quality.value,
@@ -99,7 +95,12 @@ export class Settings {
   }
 
   #describe() {
-    document.getElementById("task-summary").textContent = this.#model?.summary ?? "";
+    const task = this.#known.tasks.find(({ name }) => name === this.#form.task.value);
+    const sentences = [task?.summary, this.#model && `Weights: ${this.#model.summary}`];
+    document.getElementById("task-summary").textContent = sentences
+      .filter(Boolean)
+      .map((each) => `${capital(each)}.`)
+      .join(" ");
   }
 }
 
@@ -111,6 +112,7 @@ function showPercent(range) {
 
 /** A task's name as a title: "low-light" becomes "Low light". */
 export function titled(name) {
-  const words = name === ENLARGES ? name : name.replaceAll("-", " ");
-  return words[0].toUpperCase() + words.slice(1);
+  return capital(name === ENLARGES ? name : name.replaceAll("-", " "));
 }
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);

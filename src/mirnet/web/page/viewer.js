@@ -172,6 +172,9 @@ export class Viewer extends EventTarget {
     const at = left + this.#divider * (right - left);
     const cut = this.#holding ? picture.width : (at - x) / scale;
     element("restored").style.clipPath = compared ? `inset(0 0 0 ${cut}px)` : "none";
+    // Before would shine through where after is transparent.
+    const covered = compared && !this.after.hidden;
+    this.before.style.clipPath = covered ? `inset(0 ${picture.width - cut}px 0 0)` : "none";
     const handle = element("handle");
     handle.hidden = !compared || this.#holding;
     handle.style.transform = `translate(${at}px, ${top}px)`;
