@@ -137,7 +137,9 @@ export class Viewer extends EventTarget {
   }
 
   #draw() {
-    const { scale, x, y, zoom, picture } = this.#view;
+    const { scale, zoom, picture } = this.#view;
+    // On whole pixels of the screen, so that at 100 % nothing is blended.
+    const [x, y] = [this.#view.x, this.#view.y].map((at) => Math.round(at * this.#ratio) / this.#ratio);
     const layers = element("layers").style;
     layers.width = `${picture.width}px`;
     layers.height = `${picture.height}px`;
