@@ -406,8 +406,8 @@ def test_a_full_queue_a_lost_token_and_a_lost_server_are_said(
         page = opened.page
         opened.drop(*slow)
         page.click("#start")
-        page.wait_for_selector("#said:has-text('Trying again in')")
-        assert "wait already" in opened.said()
+        page.wait_for_selector("#said:has-text('The page does so by itself.')")
+        assert "already in the queue" in opened.said()
         assert "token" not in page.url
         page.context.clear_cookies()
         opened.entry("slow-0.png").locator('[data-do="cancel"]').click()

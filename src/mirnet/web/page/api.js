@@ -31,7 +31,7 @@ async function call(path, options = {}) {
 
 async function reason(answer) {
   if (answer.status === 401) {
-    return "This page is not signed in. Open the link with the token again that mirnet serve printed.";
+    return "The token is missing. Open the link with the token again that mirnet serve printed.";
   }
   try {
     return (await answer.json()).detail;
@@ -57,7 +57,7 @@ export const cancel = (job) => call(`${job.links.self}/cancel`, { method: "POST"
 
 export const forget = (job) => call(job.links.self, { method: "DELETE" });
 
-/** The picture before, for photos that the browser can't show; null until the server has made it. */
+/** The picture before, if the browser can't show the file; null until the server has made it. */
 export const beforeLink = (job) =>
   job === null || ["waiting", "loading weights"].includes(job.step) ? null : job.links.before;
 

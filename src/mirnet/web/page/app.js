@@ -116,8 +116,8 @@ element("form").addEventListener("submit", (event) => {
 
 element("clear").addEventListener("click", () => {
   const lost = queue.entries.filter(({ state }) => state === "done").length;
-  const question = `Remove all photos from the list${lost ? `, and ${lost} results from the server` : ""}?`;
-  if (!confirm(question)) return;
+  const results = lost ? `, and ${lost} results from the server` : "";
+  if (!confirm(`Remove all photos from the list${results}?`)) return;
   [...queue.entries].forEach((entry) => queue.remove(entry));
   select(null);
   document.querySelector("#empty [data-pick]").focus();
@@ -202,7 +202,8 @@ function show() {
 
 function stageNote() {
   const { state, job, unshown } = selected;
-  if (state === "running") return progressOf(job) + (job.preview ? ". The frame is a preview." : "");
+  const framed = job?.preview ? ". The frame is a preview." : "";
+  if (state === "running") return progressOf(job) + framed;
   if (unshown && !api.beforeLink(job)) {
     return "This browser can't show the file itself. It is shown once the server works on it.";
   }
@@ -241,12 +242,18 @@ function drawHistograms() {
   });
 }
 
-/** Draws an entry's small picture, once there is one to draw it from. */
-async function thumbnail(entry) {
+let thumbnails = Promise.resolve();
+
+/** Plans an entry's small picture, once there is one to draw it from; one at a time is decoded. */
+function thumbnail(entry) {
   const own = entry.file !== null && !entry.unshown;
   const link = api.beforeLink(entry.job);
   if (entry.drawn || (!own && !link)) return;
   entry.drawn = true;
+  thumbnails = thumbnails.then(() => drawThumbnail(entry, own, link));
+}
+
+async function drawThumbnail(entry, own, link) {
   const image = new Image();
   image.src = own ? URL.createObjectURL(entry.file) : link;
   try {

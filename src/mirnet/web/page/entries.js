@@ -51,7 +51,8 @@ export class EntryList {
     showProgress(find("progress"), entry);
     showNotes(find(".notes"), entry.job?.notes ?? []);
     find(".right").hidden = views !== 2 || entry.isBusy || !entry.file;
-    find(".right span").textContent = entry.right ? `Right view: ${entry.right.name}` : "Right view";
+    const right = entry.right ? `: ${entry.right.name}` : "";
+    find(".right span").textContent = `Right view${right}`;
     this.#offer(row, entry);
   }
 
@@ -112,7 +113,7 @@ function stateOf(entry) {
   if (state === "failed" || state === "held") return detail;
   if (state === "waiting") return job.position ? `Waiting, ${job.position} before it` : "Next";
   if (state === "running") return progressOf(job);
-  if (state === "done") return job.elapsed_s === null ? "Done" : `Done in ${duration(job.elapsed_s)}`;
+  if (state === "done") return `Done in ${duration(job.elapsed_s)}`;
   return STEPS[state];
 }
 

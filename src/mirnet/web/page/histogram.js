@@ -23,7 +23,8 @@ export function count(image, share) {
     counts.red[data[at]] += 1;
     counts.green[data[at + 1]] += 1;
     counts.blue[data[at + 2]] += 1;
-    counts.luma[Math.round(LUMA[0] * data[at] + LUMA[1] * data[at + 1] + LUMA[2] * data[at + 2])] += 1;
+    const luma = LUMA[0] * data[at] + LUMA[1] * data[at + 1] + LUMA[2] * data[at + 2];
+    counts.luma[Math.round(luma)] += 1;
     counts.total += 1;
   }
   return counts.total ? counts : null;
@@ -37,19 +38,21 @@ function sample(image, box) {
   const context = scratch.getContext("2d", { willReadFrequently: true });
   // Pixels are picked, not blended: blending would take the noise out of the histogram.
   context.imageSmoothingEnabled = false;
-  context.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, scratch.width, scratch.height);
-  return context.getImageData(0, 0, scratch.width, scratch.height).data;
+  const { width, height } = scratch;
+  context.drawImage(image, box.x, box.y, box.width, box.height, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
 }
 
 /** The highest count that both plots of a pair make room for; ends, often clipped, don't count. */
 export function highest(all) {
-  const inner = all.filter(Boolean).flatMap((counts) => [...LINES, "luma"].map((name) => {
-    return Math.max(...counts[name].subarray(1, 255)) / counts.total;
-  }));
+  const most = (counts, name) => Math.max(...counts[name].subarray(1, 255)) / counts.total;
+  const inner = all
+    .filter(Boolean)
+    .flatMap((counts) => [...LINES, "luma"].map((name) => most(counts, name)));
   return Math.max(...inner, 1e-6);
 }
 
-/** Draws counts as a filled luma and a line per channel, `top` being the share that is full height. */
+/** Draws a filled luma and a line per channel; `top` is the share that takes the full height. */
 export function draw(canvas, counts, top) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(canvas.clientWidth * ratio);
@@ -81,5 +84,6 @@ export function draw(canvas, counts, top) {
 export function inWords(counts) {
   const mean = counts.luma.reduce((sum, value, at) => sum + value * at, 0) / counts.total / 255;
   const share = (value) => `${((100 * value) / counts.total).toFixed(1)} %`;
-  return `mean ${(100 * mean).toFixed(0)} %, black ${share(counts.luma[0])}, white ${share(counts.luma[255])}`;
+  const [black, white] = [share(counts.luma[0]), share(counts.luma[255])];
+  return `mean ${(100 * mean).toFixed(0)} %, black ${black}, white ${white}`;
 }

@@ -58,7 +58,10 @@ async function children(folder) {
   }
 }
 
-const SIDES = { left: /(^|[_\-. ])(l|left)(?=\.[^.]+$)/i, right: /(^|[_\-. ])(r|right)(?=\.[^.]+$)/i };
+const SIDES = {
+  left: /(^|[_\-. ])(l|left)(?=\.[^.]+$)/i,
+  right: /(^|[_\-. ])(r|right)(?=\.[^.]+$)/i,
+};
 
 /** Puts `IMG_L` and `IMG_R` together; returns `{photo, right}` for each photo, `right` or null. */
 export function pairViews(files) {

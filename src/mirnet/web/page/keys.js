@@ -7,7 +7,9 @@ const MOVE = 0.02; // of the divider's way
 export function listenToKeys(viewer, dialog) {
   const onlyFocused = document.getElementById("keys-focus");
   onlyFocused.checked = localStorage.getItem("keys-focus") === "true";
-  onlyFocused.addEventListener("change", () => localStorage.setItem("keys-focus", onlyFocused.checked));
+  onlyFocused.addEventListener("change", () => {
+    localStorage.setItem("keys-focus", onlyFocused.checked);
+  });
 
   const always = {
     "+": () => viewer.step(true),
@@ -51,7 +53,7 @@ export function listenToKeys(viewer, dialog) {
   window.addEventListener("blur", () => (viewer.holding = false));
 }
 
-/** Whether an element uses letters and digits itself: a field, or a list that is searched by them. */
+/** Whether an element uses letters and digits itself: a field, or a list searched by them. */
 function takesText(target) {
   return target.matches?.("select, textarea, input:not([type=range], [type=checkbox])") ?? false;
 }

@@ -180,7 +180,8 @@ export class Queue extends EventTarget {
     } else {
       const wait = silent ? this.#nextWait() : fault.wait;
       this.#silent ||= silent;
-      this.#change(entry, "held", `${fault.message} Trying again in ${wait} s.`);
+      const then = silent ? ` The page tries again in ${wait} s.` : ". The page does so by itself.";
+      this.#change(entry, "held", fault.message + then);
       this.#say(entry.detail);
       await pause(wait, signal);
       if (!signal.aborted) this.#change(entry, "asked");
@@ -197,13 +198,14 @@ export class Queue extends EventTarget {
   #follow() {
     const open = this.entries.filter((each) => each.job && each.isBusy);
     const running = open.filter((each) => each.state === "running").slice(0, MOST_STREAMS);
-    const wanted = new Map((running.length ? running : open.slice(0, 1)).map((each) => [each.job.id, each]));
+    const followed = running.length ? running : open.slice(0, 1);
+    const wanted = new Map(followed.map((each) => [each.job.id, each]));
     for (const [id, close] of this.#streams) {
       if (!wanted.has(id)) this.#streams.delete(id) && close();
     }
     for (const [id, entry] of wanted) {
       if (this.#streams.has(id)) continue;
-      const lost = () => this.#streams.delete(id) && this.refresh();
+      const lost = () => this.#streams.delete(id) && pause(FIRST_WAIT_S).then(() => this.refresh());
       this.#streams.set(id, api.follow(entry.job, (job) => this.#heard(entry, job), lost));
     }
   }

@@ -6,7 +6,7 @@ const STOPS = [0.05, 0.1, 0.25, 1 / 3, 0.5, 2 / 3, 1, 2, 3, 4, 6, 8, 12, 16, 24,
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /**
- * `scale` is in CSS pixels per pixel of the picture, `x` and `y` where its corner lies in the window.
+ * `scale` is in CSS pixels per pixel of the picture; `x` and `y` are where its corner lies.
  * `zoom` counts pixels of the screen: at 1 one pixel of the picture is one of the screen.
  */
 export class View {

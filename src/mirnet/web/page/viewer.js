@@ -139,7 +139,8 @@ export class Viewer extends EventTarget {
   #draw() {
     const { scale, zoom, picture } = this.#view;
     // On whole pixels of the screen, so that at 100 % nothing is blended.
-    const [x, y] = [this.#view.x, this.#view.y].map((at) => Math.round(at * this.#ratio) / this.#ratio);
+    const whole = (at) => Math.round(at * this.#ratio) / this.#ratio;
+    const [x, y] = [whole(this.#view.x), whole(this.#view.y)];
     const layers = element("layers").style;
     layers.width = `${picture.width}px`;
     layers.height = `${picture.height}px`;
@@ -181,7 +182,8 @@ export class Viewer extends EventTarget {
     handle.hidden = !compared || this.#holding;
     handle.style.transform = `translate(${at}px, ${top}px)`;
     handle.style.height = `${bottom - top}px`;
-    element("label-before").hidden = !isThere(this.before) || (compared && this.#divider < 0.02 && !this.#holding);
+    const isCovered = compared && this.#divider < 0.02 && !this.#holding;
+    element("label-before").hidden = !isThere(this.before) || isCovered;
     element("label-after").hidden = !compared || this.#holding || this.#divider > 0.98;
     const range = element("divider");
     range.disabled = !compared;
@@ -215,7 +217,8 @@ export class Viewer extends EventTarget {
 
   #wheel(event) {
     event.preventDefault();
-    const steps = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * LINES : event.deltaY;
+    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINES : 1;
+    const steps = unit * event.deltaY;
     const speed = event.ctrlKey ? PINCH : WHEEL;
     this.#view.zoomTo(this.#view.zoom * Math.exp(-steps * speed), this.#at(event));
     this.#draw();
@@ -237,7 +240,7 @@ export class Viewer extends EventTarget {
       this.divider = (to.x - left) / (right - left);
       return;
     }
-    const other = [...this.#pointers].find(([id, { grip }]) => id !== event.pointerId && !grip)?.[1];
+    const other = [...this.#pointers.values()].find((each) => each !== from && !each.grip);
     if (other) {
       const grown = distance(to, other) / Math.max(distance(from, other), 1);
       this.#view.zoomTo(this.#view.zoom * grown, middle(from, other));
