@@ -1,4 +1,6 @@
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,7 @@ from mirnet.choices import (
     TaskName,
 )
 from mirnet.cli.app import main
+from mirnet.cli.doctor import OPTIONAL, PURPOSES
 from mirnet.data.sources import DATASETS
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.inference.devices import DTYPES
@@ -197,6 +200,21 @@ def test_doctor_names_missing_weights(
     monkeypatch.setattr(catalog, "PACKAGED", tmp_path)
     assert main(["doctor"]) == 1
     assert "is missing; reinstall mirnet" in capsys.readouterr().out
+
+
+def test_doctor_says_what_extras_add_and_which_originals_are_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirnet.cli.doctor._report_runtimes", lambda: None)  # which takes a while
+    text = output_of(capsys, "doctor")
+    assert re.search(r"pillow-heif +[\d.]+ \(photos of phones\)\n", text)
+    assert "HEIC, read alone: .heic, .heif, .hif\n" in text
+    assert set(PURPOSES) == set(OPTIONAL)
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pillow_heif" else there(name)
+    )
+    assert '.hif; pip install "mirnet[heic]"\n' in output_of(capsys, "doctor")
 
 
 def test_doctor_says_how_to_get_what_is_missing(

@@ -20,6 +20,7 @@ from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY, random_pixels
+from tests.imaging.containers.heics import heic
 
 MakePhoto = Callable[..., Path]
 
@@ -364,6 +365,24 @@ def test_notes_and_passed_by_files_are_named(
     assert restore(*options, "--allow-damaged") == 0
     assert "cut.jpg: damaged (" in capsys.readouterr().err
     assert files(tmp_path / "out") == ["a.jpg", "cut.jpg"]
+
+
+def test_photos_of_phones_are_written_as_what_can_hold_them(
+    tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    pixels = random_pixels((24, 32, 3))
+    (folder / "a.HEIC").write_bytes(heic(pixels))
+    (folder / "b.heic").write_bytes(heic(pixels.astype(np.uint16) * 257, bits=10))
+    options = [folder, "-o", out, "--weights", tiny_weights, "--strength", "0"]
+    assert restore(*options) == 0
+    assert files(out) == ["a.jpg", "b.tif"]
+    assert np.array_equal(read_photo(out / "b.tif").pixels, read_photo(folder / "b.heic").pixels)
+    assert restore(*options, "--format", "png") == 0
+    assert np.array_equal(read_photo(out / "a.png").pixels, read_photo(folder / "a.HEIC").pixels)
+    assert restore(*options) == 0
+    assert "2 already done" in capsys.readouterr().err
 
 
 def test_a_raw_photo_that_is_named_fails_for_its_reason(

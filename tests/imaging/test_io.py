@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mirnet.errors import PhotoError
 from mirnet.imaging import formats
-from mirnet.imaging.io import SUFFIXES, read_header, read_photo, write_photo
+from mirnet.imaging.formats import FORMATS
+from mirnet.imaging.io import read_header, read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Depth, Photo
 
@@ -167,7 +168,7 @@ def test_ten_bit_avif_fills_the_range(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "a.avif").pixels.min() == 65535
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
 def test_equal_photos_give_equal_bytes(tmp_path: Path, suffix: str) -> None:
     photo = Photo(pixels=smooth((70, 90, 3)), metadata=Metadata(icc=icc(), xmp=XMP, iptc=IPTC))
     for name in ("a", "b"):
@@ -301,7 +302,7 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
     assert photo.metadata.resolution == pytest.approx(
         (12, 10) if orientation < 5 else (10, 12), rel=1e-5
     )
-    for suffix in sorted(SUFFIXES):
+    for suffix in sorted(FORMATS):
         write_photo(photo, tmp_path / f"again{suffix}")
         again = read_photo(tmp_path / f"again{suffix}")
         assert again.pixels.shape == upright.shape
@@ -315,7 +316,7 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int) -> None:
         assert b'tiff:Orientation="1"' in stored.get("xmp-data")
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
 def test_metadata_survives_every_format_and_the_way_back(tmp_path: Path, suffix: str) -> None:
     photo = read_photo(camera_jpeg(tmp_path / "camera.jpg", smooth(RGB), 6))
     before = exif_fields(photo)
@@ -346,7 +347,7 @@ def test_resolution_survives(tmp_path: Path, suffix: str) -> None:
     )
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
 def test_damaged_exif_does_not_cost_the_photo(tmp_path: Path, suffix: str) -> None:
     broken = [b"junk" * 5, b"II*\0\x08\0\0\0\xff\xff", b"MM\0*\0\0\0\x08\0\x01\x87\x69" + bytes(8)]
     for exif in broken:
@@ -364,7 +365,7 @@ def test_a_big_endian_exif_goes_into_a_tiff(tmp_path: Path) -> None:
     assert exif_fields(photo)["exif-ifd0-Make"] == "Acme"
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
 def test_a_profile_for_other_channels_is_left_out(tmp_path: Path, suffix: str) -> None:
     write_photo(Photo(pixels=smooth(GREY), metadata=Metadata(icc=icc())), tmp_path / f"a{suffix}")
     back = read_photo(tmp_path / f"a{suffix}")
@@ -379,7 +380,7 @@ def one_file(folder: Path, suffix: str) -> Path:
     return folder / f"whole{suffix}"
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.6, 0.9, 0.98])
 def test_truncated_files_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, kept: float

@@ -1,6 +1,7 @@
 """Mutated photos: whatever stands in a file, there is a photo or one clear line.
 
-500 here; ``MUTATIONS=20000 pytest tests/imaging/test_mutations.py`` makes more.
+500 here, and 200 of HEIC, each of which takes a process; ``MUTATIONS=20000 pytest
+tests/imaging/test_mutations.py`` makes more.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
 
 from .containers.conftest import exif_block
+from .containers.heics import heic
 
 COUNT = int(os.environ.get("MUTATIONS", "500"))
+ORIGINALS_COUNT = int(os.environ.get("MUTATIONS", "200"))
 NAMES = (
     "a.png",
     "b.png",
@@ -36,6 +39,8 @@ NAMES = (
 )
 SLOW = 2.0
 """Seconds of processor time that no small file may take."""
+SLOWEST = 60.0
+"""Seconds that none may take that goes through a process of its own, on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +122,41 @@ def test_a_mutated_photo_is_a_photo_or_one_line(
         if number % 25 == 0:
             assert np.array_equal(read_photo(control).pixels, expected)
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.fixture(scope="module")
+def originals() -> dict[str, bytes]:
+    """Sound photos of phones and cameras."""
+    rng = np.random.default_rng(1)
+    smooth = np.add.outer(np.arange(24), np.arange(32))[:, :, None] * [3, 2, 4, 3]
+    pixels = (smooth + rng.integers(0, 9, (24, 32, 4))).astype(np.uint8)
+    block = exif_block(t_271=b"Acme\0", t_274=6)
+    large = np.tile(pixels[:, :, :3], (6, 5, 1)).astype(np.uint16) * 257
+    return {
+        "a.heic": heic(pixels, exif=block, xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"),
+        "b.heic": heic(large, bits=10, exif=block, tile_size=128),
+    }
+
+
+@pytest.mark.parametrize("name", ["a.heic", "b.heic"])
+def test_a_mutated_original_is_a_photo_or_one_line(
+    originals: dict[str, bytes], name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    rng = np.random.default_rng(sum(name.encode()))
+    outcomes = set()
+    for number in range(ORIGINALS_COUNT // len(originals)):
+        path.write_bytes(mutated(originals[name], rng))
+        start = time.monotonic()
+        try:
+            header = read_header(path)
+            assert read_photo(path, allow_damaged=bool(number % 2)).header == header
+            outcomes.add("photo")
+        except PhotoError as error:
+            _require_one_line(error)
+            outcomes.add("refused")
+        assert time.monotonic() - start < SLOWEST, path
+    assert outcomes == {"photo", "refused"}
 
 
 def _require_one_line(error: Exception) -> None:

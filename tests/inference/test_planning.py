@@ -3,9 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mirnet.inference.planning import Plan, plan
+from tests.conftest import random_pixels
+from tests.imaging.containers.heics import heic
 
 
 @pytest.fixture
@@ -83,6 +86,22 @@ def test_results_never_land_among_the_photos(touch: Callable[..., None]) -> None
 def test_a_pattern_counts_what_it_passes_by(touch: Callable[..., None]) -> None:
     touch("in/a.png", "in/b.dng")
     assert plan(["in/*"], Path("out"), suffix=None).left_alone == {".dng": 1}
+
+
+def test_originals_become_what_can_hold_them_and_keep_their_suffix_beside_namesakes(
+    touch: Callable[..., None],
+) -> None:
+    touch("in/a.HEIC", "in/b.heic", "in/c.heic", "in/c.JPG")
+    Path("in/b.heic").write_bytes(heic(random_pixels((9, 14, 3), np.uint16), bits=10))
+    expected = {
+        "in/a.HEIC": "out/a.jpg", "in/b.heic": "out/b.tif", "in/c.heic": "out/c.heic.jpg",
+        "in/c.JPG": "out/c.JPG",
+    }  # fmt: skip
+    assert targets(plan(["in"], Path("out"), suffix=None)) == expected
+    assert targets(plan(["in/b.heic"], Path("out"), suffix=None, depth="8")) == {
+        "in/b.heic": "out/b.jpg"
+    }
+    assert targets(plan(["in/b.heic"], Path("out"), suffix=".png")) == {"in/b.heic": "out/b.png"}
 
 
 def test_namesakes_keep_their_suffix_whatever_is_done_already(

@@ -13,9 +13,19 @@ OPTIONAL = {
     "baselines": ("bm3d", "scikit-image"),
     "lpips": ("torchmetrics",),
     "fast": ("openvino",),
+    "heic": ("pillow-heif",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "hub": ("huggingface-hub",),
 }
+PURPOSES = {
+    "train": "training, .mat files, figures",
+    "baselines": "classical methods beside the network",
+    "lpips": "the LPIPS score",
+    "fast": "faster on a CPU",
+    "heic": "photos of phones",
+    "export": "networks for other programs",
+}
+"""What each extra adds."""
 
 
 def doctor() -> int:
@@ -27,7 +37,7 @@ def doctor() -> int:
     broken = [name for name in CORE if not _report(name, f"pip install {name}")]
     for extra, names in OPTIONAL.items():
         for name in names:
-            _report(name, f'pip install "mirnet[{extra}]"')
+            _report(name, f'pip install "mirnet[{extra}]"', PURPOSES[extra])
     if broken:
         return 1
     _report_devices()
@@ -38,12 +48,13 @@ def doctor() -> int:
     return 0
 
 
-def _report(name: str, remedy: str) -> bool:
-    """Print a package's version, or how to get it."""
+def _report(name: str, remedy: str, purpose: str = "") -> bool:
+    """Print a package's version, or how to get it, and what it is for."""
+    purpose = purpose and f" ({purpose})"
     try:
-        print(f"  {name:<18} {version(name)}")
+        print(f"  {name:<18} {version(name)}{purpose}")
     except PackageNotFoundError:
-        print(f"  {name:<18} missing; {remedy}")
+        print(f"  {name:<18} missing; {remedy}{purpose}")
         return False
     return True
 
@@ -71,9 +82,15 @@ def _report_devices() -> None:
 
 
 def _report_formats() -> None:
-    from mirnet.imaging.io import SUFFIXES
+    from importlib.util import find_spec
 
-    print(f"  photos             {', '.join(sorted(SUFFIXES))}")
+    from mirnet.imaging.formats import FORMATS, ORIGINALS
+
+    print(f"  photos             {', '.join(sorted(FORMATS))}")
+    for kind in dict.fromkeys(ORIGINALS.values()):
+        what = f"{kind.name}, read alone: {', '.join(kind.suffixes)}"
+        needs = "" if find_spec(kind.package) else f'; pip install "mirnet[{kind.extra}]"'
+        print(f"  photos             {what}{needs}")
 
 
 def _report_weights() -> bool:

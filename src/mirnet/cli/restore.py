@@ -17,7 +17,7 @@ def restore(
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("restored"),
     options: Options = Options(),  # noqa: B008  (frozen)
 ) -> int:
-    """Restore photos: PNG, JPEG, TIFF, WebP and AVIF, 8 or 16 bit, metadata kept.
+    """Restore photos: PNG, JPEG, TIFF, WebP, AVIF and HEIC, 8 or 16 bit, metadata kept.
 
     Dual-pixel photos are two files, named IMG_L.png and IMG_R.png or alike in folders left/ and
     right/, or one TIFF whose two pages are the left and the right view.
@@ -39,7 +39,9 @@ def restore(
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
     restoring = Restoring(options)
-    planned = plan(paths, output, suffix=restoring.suffix, views=restoring.views)
+    planned = plan(
+        paths, output, suffix=restoring.suffix, depth=options.depth, views=restoring.views
+    )
     outcome = Outcome()
     try:
         with restoring.bar as bar:

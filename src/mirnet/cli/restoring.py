@@ -49,8 +49,9 @@ class Options:
     depth: FileDepth = "keep"
     """Bits per channel of the results; as the input has, unless told."""
     format: FileFormat = "keep"
-    """File format of the results; as the input has, unless told. Of a.jpg and a.png in one folder,
-    the one that changes keeps its old suffix too: a.jpg.png."""
+    """File format of the results; as the input has, unless told. HEIC becomes JPEG, or TIFF if a
+    JPEG can't hold it. Of a.jpg and a.png in one folder, the one that changes keeps its old suffix
+    too: a.jpg.png."""
     quality: int | None = None
     """Of JPEG, WebP and AVIF, from 1 to 100; 95, or lossless if the input is, unless told."""
     allow_damaged: bool = False

@@ -63,6 +63,7 @@ def watch(
                 restoring.load,
                 way=restoring.way,
                 suffix=restoring.suffix,
+                depth=options.depth,
                 views=restoring.views,
                 overwrite=options.overwrite,
                 settle_s=settle,

@@ -9,8 +9,8 @@ from typing import Any
 
 from mirnet.errors import PhotoError
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers import avif, avif_writing, jpeg, png, tiff, webp
-from mirnet.imaging.containers.contents import Contents
+from mirnet.imaging.containers import avif, avif_writing, heic, heif, jpeg, png, tiff, webp
+from mirnet.imaging.containers.contents import Contents, UnusableError
 from mirnet.imaging.directories import SIGNATURES as TIFF_SIGNATURES
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Depth, PhotoHeader
@@ -22,8 +22,8 @@ DEPTH_NAMES: dict[Depth, str] = {"8": "8-bit", "16": "16-bit", "float": "float"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """A file format as this package writes it."""
+class Readable:
+    """A file format that can be read."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -31,6 +31,12 @@ class Format:
     """What a file holds beside its pixels."""
     inspect_view: Callable[[Buffer, int], Contents] | None = None
     """The same of one of its two pictures; None for a format that holds a single one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format(Readable):
+    """A file format that libvips reads, and this package writes."""
+
     dress: Callable[[bytes, Metadata], tuple[bytes, tuple[str, ...]]]
     """Metadata into a bare file; and what it can't hold."""
     loader: str
@@ -47,18 +53,37 @@ class Format:
     head_is_enough: bool = False
     """Whether the beginning of a file tells its size and kind."""
 
+    def unheld(self, photo: PhotoHeader) -> str | None:
+        """What of such a photo can't be held; None if all can."""
+        if photo.depth not in self.depths:
+            return f"{DEPTH_NAMES[photo.depth]} pixels"
+        if photo.has_alpha and not self.has_alpha:
+            return "alpha"
+        if max(photo.height, photo.width) > self.max_side:
+            return f"{photo.height}×{photo.width} pixels (at most {self.max_side} a side)"
+        return None
+
     def require(self, photo: PhotoHeader, path: Path) -> None:
         """Raise PhotoError, with a format to choose instead, if such a photo can't be held."""
-        if photo.depth not in self.depths:
-            what = f"{DEPTH_NAMES[photo.depth]} pixels"
-        elif photo.has_alpha and not self.has_alpha:
-            what = "alpha"
-        elif max(photo.height, photo.width) > self.max_side:
-            what = f"{photo.height}×{photo.width} pixels (at most {self.max_side} a side)"
-        else:
+        what = self.unheld(photo)
+        if what is None:
             return
         instead = ".tif" if photo.depth == "float" else ".png or .tif"
         raise PhotoError(f"{path}: {self.name} can't hold {what}; choose {instead}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original(Readable):
+    """A file format of phones and cameras that is read in a process of its own, and not written."""
+
+    decoder: str
+    """The module of `apart` that reads it."""
+    package: str
+    """What that needs, as it is imported."""
+    extra: str
+    """What installs it."""
+    written_as: tuple[Format, ...]
+    """What its photos become: the first of these that can hold them."""
 
 
 def _encode_png(image: Any, _: int | None) -> bytes:
@@ -159,6 +184,19 @@ AVIF = Format(
     dress=avif_writing.dress,
 )
 FORMATS = {suffix: kind for kind in (PNG, JPEG, TIFF, WEBP, AVIF) for suffix in kind.suffixes}
+"""What can be written, by suffix."""
+
+HEIC = Original(
+    name="HEIC",
+    suffixes=(".heic", ".heif", ".hif"),
+    inspect=heic.inspect,
+    decoder="heic",
+    package="pillow_heif",
+    extra="heic",
+    written_as=(JPEG, TIFF),
+)
+ORIGINALS = {suffix: kind for kind in (HEIC,) for suffix in kind.suffixes}
+"""What can be read alone, by suffix."""
 
 
 def by_suffix(path: Path) -> Format:
@@ -183,21 +221,32 @@ OTHERS: dict[bytes, str] = {
 """How files of other kinds begin, for a reason that is true."""
 
 
-STILL_BRANDS = (
-    b"avif", b"avis", b"mif1", b"mif2", b"miaf", b"msf1", b"MA1A", b"MA1B", b"heic", b"heix",
-    b"hevc", b"hevx", b"heim", b"heis",
-)  # fmt: skip
-"""Brands of AVIF and its relatives, which its module tells apart."""
+def by_content(data: Buffer) -> Format | Original | str:
+    """The format of a file, whatever its name; what else it is for others.
 
-
-def by_content(head: bytes) -> Format | str:
-    """The format of a file by its first 16 bytes, whatever its name; what else it is for others."""
+    Raises UnusableError for AVIF's and HEIC's relatives that no decoder here reads.
+    """
+    head = data[0:16]
     if head[4:8] == b"ftyp":
         others = {b"crx ": RAW, b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000"}
-        return AVIF if head[8:12] in STILL_BRANDS else others.get(head[8:12], "a video")
+        return _by_codec(data) if head[8:12] in heif.BRANDS else others.get(head[8:12], "a video")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     ours = {png.SIGNATURE: PNG, b"\xff\xd8\xff": JPEG, **dict.fromkeys(TIFF_SIGNATURES, TIFF)}
     known: dict[bytes, Format | str] = {**ours, **OTHERS}
     kind = next((name for start, name in known.items() if head.startswith(start)), None)
-    return kind or "no PNG, JPEG, TIFF, WebP or AVIF file"
+    return kind or "no PNG, JPEG, TIFF, WebP, AVIF or HEIC file"
+
+
+def _by_codec(data: Buffer) -> Format | Original:
+    if heif.is_sequence(data):
+        raise UnusableError("is animated; extract the frame that you want")
+    codec = heif.codec(data)
+    if codec == avif.CODEC:
+        return AVIF
+    if codec in heic.CODECS:
+        return HEIC
+    raise UnusableError(
+        f"holds a picture of kind {ascii(codec)[2:-1]}, which mirnet can't read; save it as TIFF "
+        "or PNG first"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,22 @@ import pyvips
 from numpy.typing import NDArray
 
 from mirnet.atomic import replacing
-from mirnet.errors import PhotoError
+from mirnet.choices import OutputDepth
+from mirnet.errors import MirnetError, PhotoError
 from mirnet.imaging import exif, formats, icc, xmp
 from mirnet.imaging.containers.contents import Contents
-from mirnet.imaging.formats import FORMATS, Format
+from mirnet.imaging.decoding import DEPTH_OF, decode, header_of
+from mirnet.imaging.formats import FORMATS, ORIGINALS, Format
 from mirnet.imaging.metadata import Metadata
-from mirnet.imaging.opening import DEPTH_OF, UPRIGHT, decode, header_of, opened
+from mirnet.imaging.opening import opened
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.imaging.quantize import quantize, to_float
 from mirnet.imaging.vips import VipsError, guarded
 
 AnyArray = NDArray[Any]
 
-SUFFIXES = frozenset(FORMATS)
-"""Lower-case suffixes of the files that can be read and written."""
+SUFFIXES = frozenset(FORMATS | ORIGINALS)
+"""Lower-case suffixes of the files that can be read."""
 
 INTERPRETATIONS = {
     (1, "8"): "b-w", (1, "16"): "grey16", (1, "float"): "b-w",
@@ -40,12 +43,12 @@ QUALITY = 95
 
 
 def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | None = None) -> Photo:
-    """Read a PNG, JPEG, TIFF, WebP or AVIF file, upright.
+    """Read a PNG, JPEG, TIFF, WebP, AVIF or HEIC file, upright.
 
     The format is told by the content, not by the name. Palettes become RGB, one bit becomes 8-bit
-    grey, 10 and 12 bits of AVIF become 16, premultiplied colours are divided by their alpha. Values
-    are not converted between colour spaces: what a file says of its colours otherwise than by a
-    profile becomes one.
+    grey, 10 and 12 bits of AVIF and HEIC become 16, premultiplied colours are divided by their
+    alpha. Values are not converted between colour spaces: what a file says of its colours otherwise
+    than by a profile becomes one.
 
     Args:
         path: the file.
@@ -55,17 +58,13 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | Non
 
     Raises:
         PhotoError: the file is missing, not a photo, damaged, or of a kind that is not supported.
+        MissingDependencyError: it is HEIC, and the package that reads that is not installed.
     """
     path = Path(path)
     with opened(path, view) as file:
-        bare = file.contents.bare(file.data)
-        image = file.image(bare)
-        header = header_of(path, image, file.contents)
-        array, damage = decode(file, bare, allow_damaged=allow_damaged)
-    array = _full_range(array, image)
+        header, array, damage = decode(file, allow_damaged=allow_damaged)
     if file.contents.is_premultiplied:
         array = _unpremultiplied(array)
-    array = _upright(array, file.contents.orientation)
     if header.depth == "float":
         array = _checked_range(path, array)
     metadata, notes = _metadata(file.contents, header)
@@ -82,7 +81,7 @@ def read_header(path: str | Path, *, view: int | None = None) -> PhotoHeader:
     """Size and kind of a photo file, without decoding its pixels. Raises as ``read_photo``."""
     path = Path(path)
     with opened(path, view) as file:
-        return header_of(path, file.image(file.head()), file.contents)
+        return header_of(file)
 
 
 def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -> tuple[str, ...]:
@@ -126,6 +125,24 @@ def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -
     return notes + unheld
 
 
+def written_suffix(path: Path, depth: OutputDepth = "keep") -> str | None:
+    """The suffix of what a photo becomes that keeps its kind; None if that is its own.
+
+    What phones and cameras write can't be written here: it becomes a JPEG, or a TIFF if a JPEG
+    can't hold it, at ``depth``. Of a file that can't be read, it is the first of these.
+    """
+    original = ORIGINALS.get(path.suffix.lower())
+    if original is None:
+        return None
+    kinds = original.written_as
+    if len(kinds) > 1:
+        with suppress(MirnetError):
+            header = read_header(path)
+            wanted = header if depth == "keep" else replace(header, depth=depth)
+            kinds = tuple(kind for kind in kinds if kind.unheld(wanted) is None)
+    return kinds[0].suffixes[0] if kinds else original.written_as[-1].suffixes[0]
+
+
 def check_writable(header: PhotoHeader, path: str | Path) -> None:
     """Raise PhotoError, as ``write_photo`` would, if such a photo can't be written to ``path``."""
     path = Path(path)
@@ -144,13 +161,14 @@ def _metadata(contents: Contents, header: PhotoHeader) -> tuple[Metadata, tuple[
             what = ", ".join(f"tag {tag}" for tag in faults) or "EXIF"
             moved = "; maker notes have moved" if faults else ""
             notes += (f"damaged metadata was left out ({what}){moved}",)
+    attachments = contents.attachments
     if metadata.xmp:
-        packet, attachments = xmp.without_attachments(metadata.xmp)
+        packet, described = xmp.without_attachments(metadata.xmp)
         metadata = replace(metadata, xmp=packet)
-        if attachments:
-            notes += (
-                f"what the file holds beside the photo was left out ({', '.join(attachments)})",
-            )
+        attachments += described
+    if attachments:
+        left = ", ".join(dict.fromkeys(attachments))
+        notes += (f"what the file holds beside the photo was left out ({left})",)
     resolution = metadata.resolution or exif.resolution(exif.main_directory(metadata.exif))
     if resolution and contents.orientation >= 5:
         resolution = (resolution[1], resolution[0])
@@ -170,31 +188,12 @@ def _fitting(photo: Photo, kind: Format) -> tuple[Metadata, tuple[str, ...]]:
     return replace(metadata, icc=profile), () if profile else (lost,)
 
 
-def _full_range(array: AnyArray, image: Any) -> AnyArray:
-    """AVIF's 10 and 12 bits, which libvips shifts left, spread so that white is 65535."""
-    bits = image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 16
-    is_avif = bool(image.get_typeof("heif-compression"))
-    if not is_avif or array.dtype != np.uint16:
-        return array
-    white = (1 << bits) - 1
-    levels = (array >> (16 - bits)).astype(np.uint32)
-    spread: AnyArray = (levels * 65535 + white // 2) // white
-    return spread.astype(np.uint16)
-
-
 def _unpremultiplied(array: AnyArray) -> AnyArray:
     """Colours divided by their alpha, the last channel; black where nothing is seen."""
     alpha = to_float(array[:, :, -1:])
     colours = to_float(array[:, :, :-1]) / np.where(alpha > 0, alpha, 1)
     colours[np.broadcast_to(alpha == 0, colours.shape)] = 0
     return np.concatenate([quantize(colours, array.dtype), array[:, :, -1:]], axis=2)
-
-
-def _upright(array: AnyArray, orientation: int) -> AnyArray:
-    transpose, flip_rows, flip_columns = UPRIGHT[orientation]
-    if transpose:
-        array = array.swapaxes(0, 1)
-    return array[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
 
 
 def _checked_range(path: Path, pixels: AnyArray) -> AnyArray:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mirnet.imaging.io import SUFFIXES
+from mirnet.choices import OutputDepth
+from mirnet.imaging.io import SUFFIXES, written_suffix
 from mirnet.inference.views import partnered, unmarked
 
 OTHER_SUFFIXES = frozenset((
-    ".3fr", ".arw", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".heic", ".heif", ".hif",
-    ".jp2", ".jxl", ".nef", ".nrw", ".orf", ".pef", ".psd", ".raf", ".raw", ".rw2", ".srw",
+    ".3fr", ".arw", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".jp2",
+    ".jxl", ".nef", ".nrw", ".orf", ".pef", ".psd", ".raf", ".raw", ".rw2", ".srw",
 ))  # fmt: skip
 """Photos that aren't read: passed by in a folder, with a word."""
 SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle"))
@@ -65,6 +66,7 @@ def plan(
     output: Path,
     *,
     suffix: str | None,
+    depth: OutputDepth = "keep",
     views: int = 1,
     may_be_empty: bool = False,
 ) -> Plan:
@@ -77,7 +79,9 @@ def plan(
     Args:
         paths: photos, folders or patterns.
         output: the folder for the results.
-        suffix: of the results, with its dot; None keeps each photo's own.
+        suffix: of the results, with its dot; None keeps each photo's own, but for HEIC, which
+            can't be written: see `written_suffix`.
+        depth: of the results, which decides what such photos become.
         views: how many pictures make a photo: with 2, files that are named as the left and the
             right view of one are one job, without the mark in the result's name.
         may_be_empty: whether a folder without photos is no fault.
@@ -100,7 +104,8 @@ def plan(
     stems = Counter(below.with_suffix("") for below in {below for _, below in found})
     taken: dict[Path, Path] = {}
     for (real, _), (source, below) in found.items():
-        target = output / _renamed(below, suffix, is_alone=stems[below.with_suffix("")] == 1)
+        chosen = suffix or written_suffix(source, depth)
+        target = output / _renamed(below, chosen, is_alone=stems[below.with_suffix("")] == 1)
         place = os.path.realpath(target)
         if place == real:
             made.refuse(source, "the output would be the input itself; name another folder with -o")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mirnet.choices import OutputDepth
 from mirnet.errors import PhotoError
 from mirnet.inference.batch import Outcome, Steps, require_writable, run
 from mirnet.inference.ledger import Ledger, Way
@@ -85,6 +86,7 @@ def watch(
     *,
     way: Callable[[], Way] = dict,
     suffix: str | None = None,
+    depth: OutputDepth = "keep",
     views: int = 1,
     overwrite: bool = False,
     settle_s: float = 2.0,
@@ -100,7 +102,7 @@ def watch(
         folder: is searched with all below it, and mirrored as a tree.
         output: the folder for the results; it is made if need be.
         load: makes what restores the photos, once, when the first has arrived.
-        way, suffix, views, progress: as for ``batch.run`` and ``planning.plan``.
+        way, suffix, depth, views, progress: as for ``batch.run`` and ``planning.plan``.
         overwrite: whether to restore again what is there already, once.
         settle_s: seconds that a file must be unchanged, above 0.
         once: end when all that is there is done.
@@ -128,7 +130,14 @@ def watch(
                 says(f"{gone}: is not there; waiting for it")
             missing = gone
             if gone is None:
-                found = plan([str(folder)], output, suffix=suffix, views=views, may_be_empty=True)
+                found = plan(
+                    [str(folder)],
+                    output,
+                    suffix=suffix,
+                    depth=depth,
+                    views=views,
+                    may_be_empty=True,
+                )
                 for part, renews in _parts(arrivals.whole(found), output, overwrite=overwrite):
                     outcome = Outcome()
                     try:

@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from mirnet.checkpoints.catalog import CATALOG
 from mirnet.errors import MirnetError
-from mirnet.imaging.io import check_writable, read_header
+from mirnet.imaging.io import check_writable, read_header, written_suffix
 from mirnet.imaging.photo import PhotoHeader
 from mirnet.tasks.registry import TASKS
 from mirnet.tasks.weights import checkpoint_for_photos, weights_for
@@ -100,46 +100,47 @@ def _stored(
 ) -> Job:
     name = photo_name(photos["photo"].filename)
     suffix = _suffix(name)
-    written = suffix if order.format == "keep" else f".{order.format}"
-    source, target = folder / "in" / f"photo{suffix}", folder / "out" / f"photo{written}"
-    right = folder / "in" / f"right{suffix}" if "right" in photos else None
-    for path, field in ((source, "photo"), (right, "right")):
-        if path:
-            path.parent.mkdir(exist_ok=True)
-            with path.open("wb") as file:
-                shutil.copyfileobj(photos[field].file, file, 1 << 20)
+    source, right = (_received(photos.get(field), folder, suffix) for field in ("photo", "right"))
+    assert source
+    written = f".{order.format}"
+    if order.format == "keep":
+        written = written_suffix(source, order.depth) or suffix
+    stem = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    result_name = name if written == suffix else stem + written
+    target = folder / "out" / f"photo{written}"
     target.parent.mkdir()
-    view = 0 if views == 2 and right is None else None
     try:
-        header = read_header(source, view=view)
+        header = read_header(source, view=0 if views == 2 and right is None else None)
         planned = header if order.depth == "keep" else replace(header, depth=order.depth)
         check_writable(planned, target)
     except MirnetError as error:
-        result = f"{PurePosixPath(name).stem}{written}"
-        line = str(error).replace(str(source), name).replace(str(target), result)
+        line = str(error).replace(str(source), name).replace(str(target), result_name)
         raise type(error)(line) from error
     _require_size(name, header, order, settings)
-    box = order.visible and order.visible.middle(header.height, header.width, PREVIEW)
     errand = Errand(
         source=source,
         right=right,
         target=target,
         order=order,
         weights=weights,
-        box=box,
+        box=order.visible and order.visible.middle(header.height, header.width, PREVIEW),
         preview=folder / "preview.png",
         before=None if suffix in SHOWABLE else folder / "before.png",
         after=None if written in SHOWABLE else folder / "after.png",
     )
-    stem = name[: -len(suffix)] if name.lower().endswith(suffix) else name
     return Job(
-        name=name,
-        result_name=stem + (name[len(stem) :] if order.format == "keep" else written),
-        header=header,
-        folder=folder,
-        errand=errand,
-        task=task,
+        name=name, result_name=result_name, header=header, folder=folder, errand=errand, task=task
     )
+
+
+def _received(photo: UploadFile | None, folder: Path, suffix: str) -> Path | None:
+    """Where a photo that came was stored; None for none."""
+    if photo is None:
+        return None
+    path = Path(tempfile.mkdtemp(prefix="in-", dir=folder)) / f"photo{suffix}"
+    with path.open("wb") as file:
+        shutil.copyfileobj(photo.file, file, 1 << 20)
+    return path
 
 
 def _suffix(name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import pyvips
 
 from mirnet.errors import PhotoError
-from mirnet.imaging.containers.avif import boxes
+from mirnet.imaging.containers.heif import boxes
 from mirnet.imaging.io import read_header, read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
@@ -128,12 +128,13 @@ def test_resolution_goes_into_exif(image: Any, save: Any, suffix: str) -> None:
     assert read_photo(path).metadata.resolution == pytest.approx((11.8, 5.9), rel=1e-4)
 
 
-def test_heic_is_named(image: Any, save: Any) -> None:
-    content = avif(image).replace(b"avif", b"heic").replace(b"av01", b"hvc1")
-    for brand in (b"heic", b"mif1"):
-        path = save(content[:8] + brand + content[12:], "a.heic")
-        with pytest.raises(PhotoError, match="is HEIC"):
-            read_photo(path)
+def test_relatives_are_named(image: Any, save: Any) -> None:
+    content = avif(image)
+    path = save(content.replace(b"av01", b"vvc1"), "a.avif")
+    with pytest.raises(PhotoError, match="holds a picture of kind vvc1"):
+        read_photo(path)
+    with pytest.raises(PhotoError, match="is animated; extract the frame"):
+        read_header(save(content[:8] + b"avis" + content[12:], "a.avif"))
 
 
 def test_exif_is_hidden_from_the_decoder(image: Any, save: Any) -> None:

@@ -8,6 +8,7 @@ from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.directories import Directory
 from mirnet.imaging.metadata import Metadata
+from mirnet.imaging.photo import PhotoHeader
 
 
 class UnusableError(Exception):
@@ -39,6 +40,8 @@ class Contents:
         is_premultiplied: whether the colours are multiplied with alpha.
         damage: what tells that pixels are missing; None if nothing here does.
         head: a whole file in itself that tells size and kind, and no pixels; None if there is none.
+        header: size and kind, where they are told here and not by a decoder.
+        attachments: what the file holds beside the photo, in a word or two each.
         notes: what was left out because it is damaged or has lost its meaning.
     """
 
@@ -49,6 +52,8 @@ class Contents:
     is_premultiplied: bool = False
     damage: str | None = None
     head: bytes | None = None
+    header: PhotoHeader | None = None
+    attachments: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def bare(self, data: Buffer, most: int | None = None) -> bytes:

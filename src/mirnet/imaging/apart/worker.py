@@ -1,0 +1,78 @@
+"""What a decoder's process does: keep to its limits, take a file, answer with a picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+
+class Request(NamedTuple):
+    """What is wanted of a decoder, and what it may take.
+
+    Attributes:
+        memory: bytes of address space, where the system can limit it.
+        seconds: of processor time, where the system can limit it.
+        pixels: whether to decode; otherwise size and kind will do.
+    """
+
+    memory: int
+    seconds: int
+    pixels: bool
+
+
+class Picture(NamedTuple):
+    """What a decoder found.
+
+    Attributes:
+        height: rows.
+        width: columns.
+        channels: 1 or 3, and one more for alpha.
+        bits: of a value; up to 8 are stored in one byte, more in the upper bits of two.
+        data: rows from the top, channels together; empty if only size and kind were wanted.
+    """
+
+    height: int
+    width: int
+    channels: int
+    bits: int
+    data: Any = b""
+
+
+def serve(decode: Callable[[bytes, Request], Picture]) -> None:
+    """Answer one request: a line of JSON, then the values of the picture, little-endian."""
+    request = Request(**json.loads(sys.argv[1]))
+    _limit(request)
+    # What libraries print must not get between the values.
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    data: Any = b""
+    try:
+        *header, data = decode(sys.stdin.buffer.read(), request)
+        line: dict[str, Any] = dict(zip(Picture._fields, header, strict=False))
+    except ImportError as error:
+        line = {"missing": str(error)}
+    except MemoryError:
+        line = {"fault": "it takes more memory than a picture of this size should"}
+    except Exception as error:  # noqa: BLE001  (whatever a library raises is the answer)
+        line = {"fault": str(error) or type(error).__name__}
+    output.write(json.dumps(line).encode() + b"\n")
+    output.write(data)
+    output.close()
+
+
+def _limit(request: Request) -> None:
+    """Limit this process; a system that has no such limits does without."""
+    with suppress(ImportError):
+        import resource  # noqa: PLC0415  (not on Windows)
+
+        for kind, most in (
+            (resource.RLIMIT_AS, request.memory),
+            (resource.RLIMIT_CPU, request.seconds),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(kind, (most, most))

@@ -1,0 +1,151 @@
+"""HEIC: HEIF with HEVC inside, as phones write it."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+
+from mirnet.imaging.buffer import Buffer
+from mirnet.imaging.containers import heif
+from mirnet.imaging.containers.avif import LOSSLESS_MATRICES
+from mirnet.imaging.containers.contents import Contents, UnusableError
+from mirnet.imaging.containers.heif import DERIVED, Box, Meta, boxes
+from mirnet.imaging.photo import PhotoHeader
+
+CODECS = (b"hvc1", b"hev1")
+ALPHA = ("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", "urn:mpeg:hevc:2015:auxid:1")
+ATTACHMENTS = {
+    "gainmap": "gain map", "auxid:2": "depth map", "depth": "depth map",
+    "disparity": "depth map", "matte": "mattes",
+}  # fmt: skip
+"""What the type of an auxiliary picture may contain, and what it is then."""
+BESIDE = {b"mpvd": "video", b"moov": "picture sequence"}
+"""Boxes beside that of the pictures."""
+
+
+def inspect(data: Buffer) -> Contents:
+    """What a HEIC file holds. Raises UnusableError for HDR, linear light, and mere sequences.
+
+    The primary picture is the photo. It is turned by its own properties (``irot``, ``imir``), which
+    its decoder applies; EXIF's orientation says the same once more, and is not applied again.
+    """
+    meta = heif.sound_meta(data)
+    metadata, numbers, notes = heif.described(data, meta)
+    try:
+        header = _header(data, meta)
+        attachments = tuple(dict.fromkeys(_attachments(data, meta)))
+    except (struct.error, IndexError, ValueError, ZeroDivisionError) as error:
+        raise UnusableError(heif.DAMAGED) from error
+    return Contents(
+        parts=heif.without_metadata(data, meta),
+        metadata=metadata,
+        is_lossless=bool(numbers and numbers[2] in LOSSLESS_MATRICES),
+        is_premultiplied=meta.is_premultiplied,
+        damage=_missing(meta, len(data)),
+        header=header,
+        attachments=attachments,
+        notes=notes,
+    )
+
+
+def _header(data: Buffer, meta: Meta) -> PhotoHeader:
+    """Size and kind of the upright primary picture; ValueError if they aren't said."""
+    coded = meta.coded()
+    configured = coded is not None and _property(data, meta, coded, b"hvcC")
+    if not configured or coded is None:
+        raise ValueError("no configuration of the decoder")
+    (bits_of_each,) = (_property(data, meta, meta.primary, b"pixi") or bytes(5),)
+    bits = max(bits_of_each[5:], default=0) or (configured[17] & 7) + 8
+    width, height = _size(data, meta)
+    if not 0 < bits <= 16 or not width or not height:
+        raise ValueError("an empty picture")
+    return PhotoHeader(
+        height=height,
+        width=width,
+        channels=1 if configured[16] & 3 == 0 else 3,
+        depth="8" if bits == 8 else "16",
+        has_alpha=any(
+            each.kind == b"auxl"
+            and {meta.primary, coded}.intersection(each.others)
+            and _purpose(data, meta, each.item) in ALPHA
+            for each in meta.references
+        ),
+    )
+
+
+def _size(data: Buffer, meta: Meta) -> tuple[int, int]:
+    """Width and height after the picture was cropped and turned."""
+    width, height = 0, 0
+    for box in meta.properties_of(meta.primary):
+        content = data[box.start : min(box.end, box.start + 32)]
+        if box.kind == b"ispe":
+            width, height = struct.unpack_from(">LL", content, 4)
+        elif box.kind == b"clap":
+            terms = struct.unpack(">LLLLlLlL", content)
+            wide, high, right, down = (
+                Fraction(*pair) for pair in zip(terms[::2], terms[1::2], strict=True)
+            )
+            width, height = _cropped(width, wide, right), _cropped(height, high, down)
+        elif box.kind == b"irot" and content[0] & 1:
+            width, height = height, width
+    return width, height
+
+
+def _cropped(size: int, length: Fraction, offset: Fraction) -> int:
+    """Pixels of a clean aperture along one side; its centre lies ``offset`` off the middle."""
+    start = math.floor(offset + Fraction(size - 1, 2) - (length - 1) / 2)
+    end = math.floor(length - 1 + start + Fraction(1, 2))
+    return min(end, size - 1) - max(start, 0) + 1
+
+
+def _property(data: Buffer, meta: Meta, number: int, kind: bytes) -> bytes:
+    """The first property of this kind that an item has; b"" if there is none."""
+    found = (box for box in meta.properties_of(number) if box.kind == kind)
+    box = next(found, Box(kind, 0, 0))
+    return data[box.start : min(box.end, box.start + 256)]
+
+
+def _purpose(data: Buffer, meta: Meta, number: int) -> str:
+    """What an auxiliary picture says that it is."""
+    return _property(data, meta, number, b"auxC")[4:].split(b"\0")[0].decode("ascii", "replace")
+
+
+def _attachments(data: Buffer, meta: Meta) -> Iterator[str]:
+    """What the file holds beside its photo; thumbnails don't count."""
+    parts = set[int]()
+    for reference in meta.references:
+        if reference.kind == b"dimg":
+            parts.update(reference.others)
+        elif reference.kind in (b"auxl", b"thmb"):
+            parts.add(reference.item)
+    for reference in meta.references:
+        if reference.kind == b"auxl" and meta.primary in reference.others:
+            purpose = _purpose(data, meta, reference.item)
+            if purpose not in ALPHA:
+                named = (name for piece, name in ATTACHMENTS.items() if piece in purpose)
+                yield next(named, "auxiliary picture")
+    for number, item in meta.items.items():
+        if item.kind == b"tmap":
+            yield "gain map"
+        is_picture = item.kind in CODECS or item.kind in DERIVED
+        if is_picture and not item.is_hidden and number not in parts | {meta.primary}:
+            yield "further pictures"
+    with suppress(ValueError):  # the last box of a file that was cut runs past its end
+        yield from (BESIDE[box.kind] for box in boxes(data, 0, len(data)) if box.kind in BESIDE)
+
+
+def _missing(meta: Meta, size: int) -> str | None:
+    """What says that pieces of the primary picture lie beyond the end of a file of this size."""
+    waiting, needed = [meta.primary], set[int]()
+    while waiting:
+        number = waiting.pop()
+        if number not in needed:
+            needed.add(number)
+            made_of = (r.others for r in meta.references if r[:2] == (b"dimg", number))
+            waiting += [each for others in made_of for each in others]
+    extents = [extent for number in needed for extent in meta.extents.get(number, ())]
+    cut = sum(at + length > size for at, length in extents)
+    return f"{cut} of {len(extents)} pieces lie beyond its end" if cut else None

@@ -1,0 +1,329 @@
+"""HEIF: boxes of an ISO media file (ISO/IEC 14496-12, 23008-12), which AVIF and HEIC share."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mirnet.imaging import exif
+from mirnet.imaging.buffer import Buffer
+from mirnet.imaging.containers import cicp
+from mirnet.imaging.containers.contents import MOST_BYTES, Part, UnusableError
+from mirnet.imaging.metadata import Metadata
+
+BRANDS = (
+    b"avif", b"avis", b"mif1", b"mif2", b"miaf", b"msf1", b"MA1A", b"MA1B", b"heic", b"heix",
+    b"hevc", b"hevx", b"heim", b"heis",
+)  # fmt: skip
+"""Brands of AVIF, HEIC and their relatives, which are told apart by their picture."""
+SERIES = (b"hevc", b"hevx", b"msf1")
+"""Brands of series, of which some hold a picture too."""
+DERIVED = (b"grid", b"iovl", b"iden")
+"""Pictures that are put together from others."""
+XMP_TYPE = b"application/rdf+xml"
+HIDDEN = b"mrnt"
+"""An item type that no decoder knows, in place of those of metadata."""
+DAMAGED = "is truncated or damaged in its header; get a fresh copy"
+MOST_BOXES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box: its type, and where its content starts and ends."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that the file holds: a picture, or metadata."""
+
+    kind: bytes
+    content_type: bytes
+    at: int
+    """Where the item's type stands."""
+    is_hidden: bool = False
+    """Whether it is not to be shown by itself."""
+
+
+class Reference(NamedTuple):
+    """An item that names others: what it is for them, or made of."""
+
+    kind: bytes
+    item: int
+    others: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Meta:
+    """What the ``meta`` box says of the items of a file.
+
+    Attributes:
+        primary: the number of the picture to show.
+        items: by number.
+        extents: where the content of each stands: places and lengths.
+        properties: all there are.
+        used: which of them, from 1, each item has.
+        references: how items belong to each other.
+    """
+
+    primary: int = 0
+    items: dict[int, Item] = field(default_factory=dict)
+    extents: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    properties: list[Box] = field(default_factory=list)
+    used: dict[int, list[int]] = field(default_factory=dict)
+    references: list[Reference] = field(default_factory=list)
+
+    @property
+    def is_premultiplied(self) -> bool:
+        """Whether a picture is multiplied with its alpha."""
+        return any(each.kind == b"prem" for each in self.references)
+
+    def coded(self) -> int | None:
+        """The primary picture, or the first one that it is put together from; None if unsound."""
+        number = self.primary
+        for _ in range(len(DERIVED)):
+            item = self.items.get(number)
+            if item is None or item.kind not in DERIVED:
+                break
+            made_of = (r.others for r in self.references if r[:2] == (b"dimg", number))
+            number = next((others[0] for others in made_of if others), 0)
+        return number if number in self.items else None
+
+    def properties_of(self, number: int) -> Iterator[Box]:
+        """The properties of an item, in the order in which they apply."""
+        for index in self.used.get(number, ()):
+            if 0 < index <= len(self.properties):
+                yield self.properties[index - 1]
+
+
+class Described(NamedTuple):
+    """The metadata of a file, as it stands there.
+
+    Attributes:
+        metadata: EXIF, XMP and the colour profile of the primary picture, made from numbers if
+            need be.
+        numbers: primaries, transfer and matrix in H.273, if the file names its colours so.
+        notes: what was left out because it is damaged.
+    """
+
+    metadata: Metadata
+    numbers: tuple[int, ...] | None
+    notes: tuple[str, ...]
+
+
+def is_sequence(data: Buffer) -> bool:
+    """Whether a file is an animation or a series, and no picture."""
+    if data[8:12] == b"avis":
+        return True
+    try:
+        return data[8:12] in SERIES and not any(
+            box.kind == b"meta" for box in boxes(data, 0, len(data))
+        )
+    except (struct.error, ValueError):
+        return False
+
+
+def codec(data: Buffer) -> bytes:
+    """The type of the coded picture that is shown, ``av01`` or ``hvc1`` say.
+
+    Raises UnusableError for what has no picture.
+    """
+    meta = sound_meta(data)
+    number = meta.coded()
+    if number is None:
+        raise UnusableError("is damaged: it names no picture; get a fresh copy")
+    return meta.items[number].kind
+
+
+def described(data: Buffer, meta: Meta) -> Described:
+    """EXIF, XMP and colours. Raises UnusableError for HDR, linear light and unknown colours."""
+    try:
+        profile, numbers = _colour(data, meta)
+    except struct.error as error:
+        raise UnusableError(DAMAGED) from error
+    if profile is None and numbers:
+        profile = cicp.profile(numbers[0], numbers[1])
+    block, packet = _item(data, meta, b"Exif"), _item(data, meta, b"mime", XMP_TYPE)
+    if block:
+        # Four bytes say how much stands before the block.
+        block = block[4 + int.from_bytes(block[:4], "big") :].removeprefix(exif.PREFIX)
+    damaged = [name for name, content in (("EXIF", block), ("XMP", packet)) if content == b""]
+    return Described(
+        Metadata(exif=block or None, xmp=packet or None, icc=profile),
+        numbers,
+        tuple(f"damaged metadata was left out ({name})" for name in damaged),
+    )
+
+
+def boxes(data: Buffer, start: int, end: int) -> Iterator[Box]:
+    """The boxes between two places; ValueError where they don't fit."""
+    for _ in range(MOST_BOXES):
+        if start + 8 > end:
+            return
+        size, kind = struct.unpack(">L4s", data[start : start + 8])
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack(">Q", data[start + 8 : start + 16])
+            head = 16
+        stop = end if size == 0 else start + size
+        if stop > end or stop < start + head:
+            raise ValueError("a box runs past the end")
+        yield Box(kind, start + head, stop)
+        start = stop
+
+
+def sound_meta(data: Buffer) -> Meta:
+    """What the ``meta`` box says; UnusableError if it is damaged."""
+    try:
+        return read_meta(data)
+    except (struct.error, IndexError, ValueError) as error:
+        raise UnusableError(DAMAGED) from error
+
+
+def read_meta(data: Buffer) -> Meta:
+    """What the ``meta`` box says; ValueError or struct.error if it is damaged."""
+    top = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
+    if top is None:
+        raise ValueError("no meta box")
+    if top.end - top.start > MOST_BYTES:
+        raise ValueError("a meta box out of all proportion")
+    meta = Meta()
+    parts = {box.kind: box for box in boxes(data, top.start + 4, top.end)}
+    primary = data[parts[b"pitm"].start : parts[b"pitm"].end] if b"pitm" in parts else b""
+    meta.primary = int.from_bytes(primary[4:], "big")
+    if b"iinf" in parts:
+        _read_items(data, parts[b"iinf"], meta)
+    if b"iloc" in parts:
+        _read_places(data, parts[b"iloc"], parts.get(b"idat"), meta)
+    if b"iref" in parts:
+        meta.references = list(_references(data, parts[b"iref"]))
+    if b"iprp" in parts:
+        _read_properties(data, parts[b"iprp"], meta)
+    return meta
+
+
+def _read_items(data: Buffer, box: Box, meta: Meta) -> None:
+    wide = data[box.start : box.start + 1] != b"\0"
+    for entry in boxes(data, box.start + (8 if wide else 6), box.end):
+        content = data[entry.start : entry.end]
+        if entry.kind != b"infe" or content[0] < 2:
+            continue
+        size = 2 if content[0] == 2 else 4
+        number = int.from_bytes(content[4 : 4 + size], "big")
+        at = 4 + size + 2
+        rest = content[at + 4 :].split(b"\0")
+        content_type = rest[1] if len(rest) > 1 else b""
+        meta.items[number] = Item(
+            content[at : at + 4], content_type, entry.start + at, is_hidden=bool(content[3] & 1)
+        )
+
+
+def _references(data: Buffer, box: Box) -> Iterator[Reference]:
+    size = 4 if data[box.start : box.start + 1] != b"\0" else 2
+    for entry in boxes(data, box.start + 4, box.end):
+        content = data[entry.start : entry.end]
+        number, *others = (
+            int.from_bytes(content[at : at + size], "big")
+            for at in (0, *range(size + 2, len(content), size))
+        )
+        yield Reference(entry.kind, number, tuple(others))
+
+
+def _read_places(data: Buffer, box: Box, idat: Box | None, meta: Meta) -> None:
+    content = data[box.start : box.end]
+    version = content[0]
+    sizes = [content[4] >> 4, content[4] & 15, content[5] >> 4, content[5] & 15 if version else 0]
+    at = 6
+
+    def take(size: int) -> int:
+        nonlocal at
+        if at + size > len(content):
+            raise ValueError("the places of items are cut")
+        at += size
+        return int.from_bytes(content[at - size : at], "big")
+
+    for _ in range(min(take(4 if version == 2 else 2), MOST_BOXES)):
+        number = take(4 if version == 2 else 2)
+        method = take(2) & 15 if version else 0
+        take(2)
+        base = take(sizes[2])
+        if method == 1 and idat is not None:
+            base += idat.start
+        extents = []
+        for _ in range(min(take(2), MOST_BOXES)):
+            take(sizes[3])
+            offset, length = take(sizes[0]), take(sizes[1])
+            extents.append((base + offset, length))
+        meta.extents[number] = extents if method in (0, 1) else []
+
+
+def _read_properties(data: Buffer, box: Box, meta: Meta) -> None:
+    for part in boxes(data, box.start, box.end):
+        if part.kind == b"ipco":
+            meta.properties = list(boxes(data, part.start, part.end))
+        if part.kind == b"ipma":
+            meta.used |= _associations(data[part.start : part.end])
+
+
+def _associations(content: bytes) -> dict[int, list[int]]:
+    wide_items, wide_numbers = content[0] >= 1, content[3] & 1
+    size, step = 4 if wide_items else 2, 2 if wide_numbers else 1
+    found: dict[int, list[int]] = {}
+    at = 8
+    for _ in range(min(int.from_bytes(content[4:8], "big"), MOST_BOXES)):
+        item = int.from_bytes(content[at : at + size], "big")
+        count, at = content[at + size], at + size + 1
+        found[item] = [
+            int.from_bytes(content[i : i + step], "big") & (0x7FFF if wide_numbers else 0x7F)
+            for i in range(at, at + count * step, step)
+        ]
+        at += count * step
+    return found
+
+
+def _item(data: Buffer, meta: Meta, kind: bytes, content_type: bytes = b"") -> bytes | None:
+    """What an item of this kind says of the primary picture, or of no picture in particular.
+
+    None if there is none, b"" if it is damaged.
+    """
+    described = {r.item: r.others for r in meta.references if r.kind == b"cdsc"}
+    for number, item in meta.items.items():
+        is_ours = meta.primary in described.get(number, (meta.primary,))
+        if is_ours and item.kind == kind and item.content_type.startswith(content_type):
+            extents = meta.extents.get(number, [])
+            if sum(size for _, size in extents) > MOST_BYTES:
+                return b""
+            pieces = [data[at : at + size] for at, size in extents]
+            is_whole = all(len(p) == size for p, (_, size) in zip(pieces, extents, strict=True))
+            return b"".join(pieces) if is_whole else b""
+    return None
+
+
+def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, tuple[int, ...] | None]:
+    """The profile of the primary picture, and its numbers: primaries, transfer and matrix."""
+    profile, numbers = None, None
+    for box in meta.properties_of(meta.primary):
+        if box.kind != b"colr" or box.end - box.start > MOST_BYTES:
+            continue
+        content = data[box.start : box.end]
+        if content[:4] in (b"prof", b"rICC"):
+            profile = content[4:]
+        elif content[:4] == b"nclx":
+            numbers = struct.unpack_from(">HHH", content, 4)
+    return profile, numbers
+
+
+def without_metadata(data: Buffer, meta: Meta) -> tuple[Part, ...]:
+    """The file with its EXIF and XMP renamed, so that all places stay true."""
+    parts: list[Part] = []
+    at = 0
+    for item in sorted(meta.items.values(), key=lambda item: item.at):
+        if item.kind in (b"Exif", b"mime"):
+            parts += [(at, item.at), HIDDEN]
+            at = item.at + 4
+    return (*parts, (at, len(data)))

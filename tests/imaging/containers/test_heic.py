@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import pytest
+import pyvips
+from numpy.typing import NDArray
+
+from mirnet.errors import DamagedPhotoError, MissingDependencyError, PhotoError
+from mirnet.imaging import opening
+from mirnet.imaging.io import read_header, read_photo, write_photo, written_suffix
+
+from .conftest import exif_block
+from .heics import heic, levels, saved, with_numbers
+
+XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+
+
+@pytest.fixture
+def pixels(image: Any) -> NDArray[np.uint8]:
+    return np.asarray(image.numpy(), np.uint8)
+
+
+def of_channels(pixels: NDArray[Any], channels: int) -> NDArray[Any]:
+    colours = pixels if channels >= 3 else pixels[:, :, :1]
+    return np.dstack([colours, pixels[::-1, :, 0]]) if channels in (2, 4) else colours
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_every_depth_and_kind_is_what_libheif_decodes(
+    pixels: NDArray[Any], save: Any, channels: int, bits: int
+) -> None:
+    kind = of_channels(pixels, channels)
+    content = heic(kind if bits == 8 else kind.astype(np.uint16) * 257, bits=bits)
+    path = save(content, "a.heic")
+    photo = read_photo(path)
+    white = 2**bits - 1
+    full = 255 if bits == 8 else 65535
+    decoded = levels(content)  # libheif repeats grey that has alpha
+    decoded = decoded[:, :, [0, 3]] if channels == 2 else decoded
+    expected = np.floor(decoded / white * full + 0.5)
+    assert expected.max() > full / 2
+    together = photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
+    assert np.array_equal(together, expected)
+    assert np.abs(together / full - kind / 255).max() < 0.02
+    assert read_header(path) == photo.header
+    assert photo.depth == ("8" if bits == 8 else "16")
+    assert photo.is_grey is (channels < 3)
+    assert photo.notes == ()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_once(pixels: NDArray[Any], save: Any, orientation: int) -> None:
+    turned = {
+        1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
+        5: pixels.swapaxes(0, 1), 6: np.rot90(pixels, -1),
+        7: pixels[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(pixels, 1),
+    }[orientation]  # fmt: skip
+    # The encoder writes irot and imir, and leaves the orientation in EXIF, as phones do.
+    path = save(heic(pixels, exif=exif_block(t_271=b"Acme\0", t_274=orientation)), "a.heic")
+    photo = read_photo(path)
+    assert photo.pixels.shape == turned.shape
+    assert np.abs(photo.pixels.astype(int) - turned).max() <= 3
+    assert read_header(path) == photo.header
+    assert photo.metadata.exif == exif_block(t_271=b"Acme\0", t_274=1)
+
+
+def test_exif_alone_turns_nothing(pixels: NDArray[Any], save: Any) -> None:
+    content = heic(pixels, exif=exif_block(t_274=6)).replace(b"irot", b"free")
+    photo = read_photo(save(content, "a.heic"))
+    assert photo.pixels.shape == pixels.shape
+    assert photo.metadata.exif == exif_block(t_274=1)
+
+
+def test_a_cropped_picture_of_odd_size_has_that_size(pixels: NDArray[Any], save: Any) -> None:
+    for height, width in ((29, 37), (1, 40), (30, 3)):
+        part = np.ascontiguousarray(pixels[:height, :width])
+        content = heic(part, chroma=420, exif=exif_block(t_274=8))
+        assert b"clap" in content
+        path = save(content, "a.heic")
+        assert read_photo(path).pixels.shape == (width, height, 3)
+        assert read_header(path) == read_photo(path).header
+
+
+def test_tiles_are_put_together(pixels: NDArray[Any], save: Any) -> None:
+    large = np.tile(pixels, (9, 9, 1))
+    content = heic(large, tile_size=128)
+    assert b"grid" in content
+    path = save(content, "a.heic")
+    photo = read_photo(path)
+    assert np.array_equal(photo.pixels, levels(content))
+    assert read_header(path) == photo.header
+    assert photo.notes == ()
+
+
+def test_colours_named_by_numbers_become_a_profile(pixels: NDArray[Any], save: Any) -> None:
+    content = heic(pixels)
+    assert read_photo(save(with_numbers(content, 1, 13), "a.heic")).metadata.icc is None
+    photo = read_photo(save(with_numbers(content, 12, 13), "a.heic"))
+    assert photo.metadata.profile_name == "CICP 12/13"
+    for transfer, reason in ((16, "HDR .PQ."), (18, "HDR .HLG."), (8, "linear light")):
+        path = save(with_numbers(content, 9, transfer), "a.heic")
+        for read in (read_photo, read_header):
+            with pytest.raises(PhotoError, match=reason):
+                read(path)
+
+
+def test_metadata_is_kept(pixels: NDArray[Any], save: Any) -> None:
+    black = pyvips.Image.black(2, 2, bands=3).copy(interpretation="srgb")
+    profile = bytes(black.icc_transform("p3").get("icc-profile-data"))
+    file = pillow_heif.from_bytes(mode="RGB", size=(40, 30), data=pixels.tobytes())
+    file[0].info["icc_profile"] = profile
+    block = exif_block(t_271=b"Acme\0", t_274=1)
+    photo = read_photo(save(saved(file, exif=block, xmp=XMP), "a.heic"))
+    assert photo.metadata.exif == block
+    assert photo.metadata.xmp == XMP
+    assert photo.metadata.icc == profile
+
+
+def test_premultiplied_colours_are_divided(pixels: NDArray[Any], save: Any) -> None:
+    content = heic(of_channels(pixels // 2, 4), is_premultiplied=True)
+    assert b"prem" in content
+    photo = read_photo(save(content, "a.heic"))
+    assert photo.alpha is not None
+    straight = levels(content)[:, :, :3] / photo.alpha[:, :, None].astype(float)
+    expected = np.floor(np.clip(straight, 0, 1) * 255 + 0.5)
+    assert np.abs(photo.pixels - expected).max() <= 1  # float32 may miss a half
+    assert np.abs(photo.pixels.astype(int) - (pixels // 2)).mean() > 20
+
+
+def test_the_primary_picture_is_taken_and_others_are_named(pixels: NDArray[Any], save: Any) -> None:
+    file = pillow_heif.from_bytes(mode="RGB", size=(40, 30), data=pixels.tobytes())
+    other = np.ascontiguousarray(pixels[::-1, :20])
+    file.add_frombytes(mode="RGB", size=(20, 30), data=other.tobytes())
+    file[0].info["exif"] = exif_block(t_271=b"First\0")
+    file[1].info["exif"] = exif_block(t_271=b"Second\0")
+    content = saved(file, primary_index=1)
+    assert content.index(b"First") < content.index(b"Second")
+    photo = read_photo(save(content, "a.heic"))
+    assert np.abs(photo.pixels.astype(int) - other).max() <= 3
+    assert photo.metadata.exif == exif_block(t_271=b"Second\0")
+    assert photo.notes == ("what the file holds beside the photo was left out (further pictures)",)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "name"),
+    [
+        (b"urn:mpeg:hevc:2015:auxid:2", "depth map"),
+        (b"urn:com:apple:2020:gainmap", "gain map"),
+        (b"urn:com:acme:something:odd", "auxiliary picture"),
+    ],
+)
+def test_what_is_not_carried_is_named(
+    pixels: NDArray[Any], save: Any, purpose: bytes, name: str
+) -> None:
+    content = heic(of_channels(pixels, 4))
+    alpha = b"urn:mpeg:hevc:2015:auxid:1"
+    content = content.replace(alpha, purpose[: len(alpha)].ljust(len(alpha), b"\0"))
+    content += b"\0\0\0\x10mpvd" + bytes(8)
+    path = save(content, "a.heic")
+    photo = read_photo(path)
+    assert photo.alpha is None
+    assert photo.notes == (f"what the file holds beside the photo was left out ({name}, video)",)
+
+
+def test_a_cut_file_is_damaged(pixels: NDArray[Any], save: Any) -> None:
+    content = heic(pixels)
+    path = save(content[:-40], "a.heic")
+    with pytest.raises(DamagedPhotoError, match="1 of 1 pieces lie beyond its end"):
+        read_photo(path)
+    with pytest.raises(PhotoError, match="can't be decoded"):
+        read_photo(path, allow_damaged=True)
+
+
+def test_a_size_that_is_not_true_is_refused(pixels: NDArray[Any], save: Any) -> None:
+    content = heic(pixels)
+    at = content.index(b"ispe") + 8
+    sides = content[at : at + 8]
+    assert sides == (64).to_bytes(4, "big") * 2
+    for side in (24, 8192, 2**31):
+        path = save(content.replace(sides, side.to_bytes(4, "big") * 2), "a.heic")
+        with pytest.raises(PhotoError) as refused:
+            read_photo(path)
+        assert "\n" not in str(refused.value)
+
+
+def test_without_its_package_the_extra_is_named(
+    pixels: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(heic(pixels), "a.heic")
+
+    def find(name: str) -> object:
+        return None if name == "pillow_heif" else importlib.util.find_spec(name)
+
+    monkeypatch.setattr(opening, "find_spec", find)
+    for read in (read_photo, read_header):
+        with pytest.raises(MissingDependencyError, match=r'pip install "mirnet\[heic\]"'):
+            read(path)
+
+
+def test_it_can_t_be_written(pixels: NDArray[Any], save: Any, tmp_path: Path) -> None:
+    photo = read_photo(save(heic(pixels), "a.heic"))
+    with pytest.raises(PhotoError, match=r"can't be written as \.heic; choose one of \.png"):
+        write_photo(photo, tmp_path / "b.heic")
+
+
+def test_what_it_becomes_can_hold_it(pixels: NDArray[Any], save: Any, tmp_path: Path) -> None:
+    deep = heic(pixels.astype(np.uint16) * 257, bits=10)
+    assert written_suffix(save(heic(pixels), "a.heic")) == ".jpg"
+    assert written_suffix(save(heic(pixels), "a.HIF"), depth="16") == ".tif"
+    assert written_suffix(save(deep, "b.heif")) == ".tif"
+    assert written_suffix(save(deep, "b.heif"), depth="8") == ".jpg"
+    assert written_suffix(save(heic(of_channels(pixels, 4)), "c.heic")) == ".tif"
+    assert written_suffix(save(b"no photo", "d.heic")) == ".jpg"
+    assert written_suffix(tmp_path / "e.png") is None
