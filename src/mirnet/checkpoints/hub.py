@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SCHEME = re.compile(r"hf:/{1,2}")
 """How an address begins; a Path makes one slash of two."""
+SHAPES = "hf://owner/name, hf://owner/name@revision or hf://owner/name/file.safetensors"
+"""What addresses look like."""
 SUFFIX = ".safetensors"
 """Of the only files that are taken: a pickle could run code."""
 TIMEOUT_S = 10.0
@@ -181,16 +183,13 @@ def _parsed(address: str | Path) -> _Address:
     except HfUriError:
         uri = None
     if uri is None or uri.type != "model" or not is_address(text):
-        raise CheckpointError(f"{text}: is no address of a model on a hub; one is {_SHAPES}")
+        raise CheckpointError(f"{text}: is no address of a model on a hub; one is {SHAPES}")
     if uri.path_in_repo and not uri.path_in_repo.endswith(SUFFIX):
         raise CheckpointError(
             f"{text}: only {SUFFIX} files are taken from a hub or put there; convert others with "
             "`mirnet convert`"
         )
     return _Address(text, uri)
-
-
-_SHAPES = "hf://owner/name, hf://owner/name@revision or hf://owner/name/file.safetensors"
 
 
 def _on_hub(meant: _Address) -> tuple[str, str]:

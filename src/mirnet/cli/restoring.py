@@ -151,7 +151,7 @@ class Restoring:
             raise MirnetError(f"--quality: must be from 1 to 100, got {given.quality}")
         if given.memory is not None:
             parse_bytes(given.memory, name="--memory")
-        _ = self.weights
+        _ = self.weights  # a task without any, or a hub that has none, is told before the photos
 
     @cached_property
     def weights(self) -> str:
