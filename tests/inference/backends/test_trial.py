@@ -47,18 +47,26 @@ def test_other_weights_are_tried_for_themselves(tiny_model: MIRNetV2, cache: Pat
     assert len(list(cache.iterdir())) == 2
 
 
-WORDS = {"speed": "2", "error": 0, "low_speed": 0, "low_psnr": 0}
+SOUND = {"speed": 2.0, "error": 0.0, "low_speed": 0.0, "low_psnr": 0.0}
+WRONG = ("2", True, 0, -1.0, float("nan"), 10**400)
+"""What no speed is."""
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", *map(json.dumps, [[1], None, "x", {}, {"speed": 2.0}, WORDS, WORDS | {"sped": 1}])],
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        *map(json.dumps, [[1], None, "x", {}, {"speed": 2.0}, SOUND | {"sped": 1}]),
+        *(json.dumps(SOUND | {"speed": speed}) for speed in WRONG),
+    ],
 )
 def test_what_is_no_trial_is_made_anew(tiny_model: MIRNetV2, cache: Path, content: str) -> None:
     trial_of(tiny_model)
     kept(cache).write_text(content)
     again = trial_of(tiny_model)
-    assert again.speed > 0
+    assert 0 < again.speed != 2
     assert json.loads(kept(cache).read_text("utf-8")) == dataclasses.asdict(again)
 
 

@@ -33,6 +33,9 @@ AS_FAST = 0.8
 SIZE = (192, 320)
 """Height and width of the picture that is tried."""
 
+HUGE = 1e6
+"""No figure of a trial comes near it."""
+
 logger = logging.getLogger("mirnet")
 
 
@@ -159,11 +162,12 @@ def _known(place: Path) -> Trial | None:
     """What was kept; None if there is nothing, or something else."""
     try:
         found = json.loads(place.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or set(found) != set(Trial.__slots__):
         return None
-    return Trial(**found) if all(isinstance(each, int | float) for each in found.values()) else None
+    is_sound = all(type(each) in (int, float) and 0 <= each < HUGE for each in found.values())
+    return Trial(**found) if is_sound and found["speed"] else None
 
 
 def _keep(place: Path, trial: Trial) -> None:
