@@ -174,7 +174,8 @@ def by_command_line(path: Path, folder: Path, *options: str) -> bytes:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.DEVNULL,
     )
-    return (folder / path.name).read_bytes()
+    (result,) = folder.glob("[!.]*")
+    return result.read_bytes()
 
 
 def downloaded(page: Any, query: str) -> bytes:
@@ -433,6 +434,28 @@ def test_two_views_are_put_together_by_their_names(opened: Opened) -> None:
         ["c.png", None],
         ["d_right.png", None],
     ]
+
+
+def test_two_views_are_one_photo_of_a_task_that_takes_two(
+    opened: Opened, shot: Path, tmp_path: Path
+) -> None:
+    page, entries = opened.page, opened.page.locator(".entry")
+    left, right = tmp_path / "P1_L.png", tmp_path / "P1_R.png"
+    left.write_bytes(shot.read_bytes())
+    crop(right, 96, 128)
+    opened.drop(left, right)
+    assert entries.count() == 2
+    page.select_option("#task", "dual-pixel-deblurring")
+    assert entries.count() == 1
+    assert "Right view: P1_R.png" in entries.inner_text()
+    page.select_option("#task", "denoising")
+    assert entries.count() == 2
+    page.select_option("#task", "dual-pixel-deblurring")
+    page.click("#start")
+    opened.wait("P1_L.png", "done")
+    out = tmp_path / "out"
+    expected = by_command_line(left, out, "--task", "dual-pixel-deblurring")
+    assert downloaded(page, '[data-do="download"]') == expected
 
 
 def test_the_histogram_is_of_the_visible_part(opened: Opened, tmp_path: Path) -> None:

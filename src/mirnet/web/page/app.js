@@ -16,7 +16,7 @@ const element = (id) => document.getElementById(id);
 const say = (line) => (element("said").textContent = line);
 
 const queue = new Queue(say);
-const settings = new Settings(element("form"), listAll);
+const settings = new Settings(element("form"), regroup);
 const viewer = new Viewer();
 const list = new EntryList(element("entries"), element("entry"), act);
 let selected = null;
@@ -50,11 +50,18 @@ async function connect() {
 function add(files) {
   const photos = files.filter((file) => !file.inFolder || isPhoto(file));
   if (!photos.length) return say("There are no photos among these files.");
-  const pairs =
-    settings.views === 2 ? pairViews(photos) : photos.map((photo) => ({ photo, right: null }));
-  const added = queue.add(pairs);
-  if (!selected || selected.state !== "ready") select(added[0]);
-  return say(added.length === 1 ? `${added[0].name} added.` : `${added.length} photos added.`);
+  const [first] = queue.add(photos.map((photo) => ({ photo, right: null })));
+  if (!selected || selected.state !== "ready") select(first);
+  regroup();
+  return say(photos.length === 1 ? `${first.name} added.` : `${photos.length} files added.`);
+}
+
+/** Puts the two views of a photo together if the task takes two, and apart if it doesn't. */
+function regroup() {
+  const ready = queue.entries.filter(({ state }) => state === "ready");
+  const files = ready.flatMap(({ file, right }) => (right ? [file, right] : [file]));
+  const single = files.map((photo) => ({ photo, right: null }));
+  queue.regroup(settings.views === 2 ? pairViews(files) : single);
 }
 
 const isPhoto = (file) => suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix));
@@ -143,7 +150,7 @@ function announce(entry) {
 function listAll() {
   list.set(queue.entries, { views: settings.views, selected });
   queue.entries.forEach(thumbnail);
-  if (!selected && queue.entries.length) select(queue.entries[0]);
+  if (!queue.entries.includes(selected)) select(queue.entries[0] ?? null);
   summarise();
 }
 

@@ -84,6 +84,17 @@ export class Queue extends EventTarget {
     return added;
   }
 
+  /** Makes the photos that are ready those of `pairs`, which are made of the same files. */
+  regroup(pairs) {
+    const ready = this.entries.filter(({ state }) => state === "ready");
+    const kept = new Map(ready.map((entry) => [entry.file, entry]));
+    const parted = pairs.filter(({ photo }) => !kept.has(photo));
+    for (const { photo, right } of pairs) if (kept.has(photo)) kept.get(photo).right = right;
+    const photos = new Set(pairs.map(({ photo }) => photo));
+    this.entries = this.entries.filter((each) => !ready.includes(each) || photos.has(each.file));
+    this.add(parted);
+  }
+
   /** Asks for photos to be restored, each with what `request(entry)` says. */
   start(entries, request) {
     for (const entry of entries) {
