@@ -12,6 +12,7 @@
     ├── DataError                    a data folder is incomplete or inconsistent
     ├── NonFiniteError               a computation left the finite numbers
     ├── LostProcessError             another process of a training run has ended
+    ├── ClusterError                 Ray, or a node of its cluster, can't be used
     ├── InsufficientMemoryError      the work would not fit in memory
     └── MissingDependencyError       an optional package is not installed
 
@@ -77,6 +78,10 @@ class NonFiniteError(MirnetError):
 
 class LostProcessError(MirnetError):
     """Another process of a training run has ended. The run goes on from its last state."""
+
+
+class ClusterError(MirnetError):
+    """Ray, or a node of its cluster, can't be used or is lost. What was restored is noted."""
 
 
 class InsufficientMemoryError(MirnetError):

@@ -14,6 +14,7 @@ OPTIONAL = {
     "lpips": ("torchmetrics",),
     "fast": ("openvino",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
+    "scale": ("ray",),
 }
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from cyclopts import Parameter
 
-from mirnet.choices import Device, Precision, Runtime, TaskName
-from mirnet.errors import MirnetError
+from mirnet.choices import Device, Engine, OutputDepth, Precision, Runtime, TaskName
+from mirnet.errors import ClusterError, MirnetError
 
 if TYPE_CHECKING:
+    from mirnet.checkpoints.store import Checkpoint
     from mirnet.inference.batch import Outcome
     from mirnet.inference.files import FileSteps
     from mirnet.inference.guards import Expected
     from mirnet.inference.planning import Plan
-    from mirnet.inference.restorer import Restorer
+    from mirnet.inference.streaming.stream import Progress
+    from mirnet.inference.treatment import Treatment
 
 
 def restore(
@@ -39,6 +42,10 @@ def restore(
     precision: Precision = "auto",
     memory: str | None = None,
     runtime: Runtime = "auto",
+    from_file: Path | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
+    cores_per_worker: int | None = None,
 ) -> int:
     """Restore photos: PNG, JPEG, TIFF, WebP and AVIF, 8 or 16 bit, metadata kept.
 
@@ -91,13 +98,28 @@ def restore(
     runtime
         What computes on a CPU a photo that goes in one piece; auto tries once whether OpenVINO,
         if it is installed, gives the same and faster.
+    from_file
+        A text file of paths, one a line, instead of paths; the tree of the folder that all of
+        them lie in is mirrored.
+    engine
+        What restores: local is this process, ray has workers on all nodes of a Ray cluster, which
+        need the photos and the output folder at the same place.
+    address
+        Of the Ray cluster, as HOST:PORT, or auto for the one that was started on this machine.
+        Unless told, a Ray of its own is started here, for this batch.
+    cores_per_worker
+        With Ray, how many cores a worker computes on: 2, or all of a smaller node, unless told. A
+        node with GPUs has a worker for each.
     """
     from mirnet.inference.batch import Outcome, run
+    from mirnet.inference.cluster.dispatch import run_on_cluster
     from mirnet.inference.planning import plan
     from mirnet.inference.treatment import ENLARGEMENTS, Treatment
     from mirnet.tasks.weights import digest_of, views_of, weights_for
     from mirnet.units import parse_bytes
 
+    cluster = _cluster(engine, address, cores_per_worker, device)
+    paths, within = _named(paths, from_file)
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
     for name, value in (("strength", strength), ("detail", detail)):
@@ -119,57 +141,86 @@ def restore(
         kept = {"depth": depth, "quality": quality}
         return {"weights": digest_of(chosen), **asdict(treatment), **kept}
 
-    def load() -> FileSteps:
-        from mirnet.inference.files import FileSteps
-
-        restorer, expected = _restorer(
-            chosen, task, device, precision, limit, runtime, enlarges=enlarge > 1
-        )
-        return FileSteps(
-            restorer,
+    def load() -> partial[FileSteps]:
+        checkpoint, expected = _checked(chosen, task, enlarges=enlarge > 1)
+        return partial(
+            _steps,
+            checkpoint,
+            expected,
             treatment,
             depth=depth,
             quality=quality,
             allow_damaged=allow_damaged,
-            expected=expected,
-            progress=bar.step,
+            device=device,
+            precision=precision,
+            memory=limit,
+            runtime=runtime,
         )
 
     suffix = None if format == "keep" else f".{format}"
-    planned = plan(paths, output, suffix=suffix, views=views_of(task, chosen))
+    views = views_of(task, chosen)
+    planned = plan(paths, output, suffix=suffix, views=views, within=within)
     outcome = Outcome()
     try:
         with _Bar() as bar:
-            run(
-                planned,
-                load,
-                output=output,
-                way=way,
-                overwrite=overwrite,
-                progress=bar.show,
-                outcome=outcome,
-            )
+            common: dict[str, Any] = {
+                "output": output,
+                "way": way,
+                "overwrite": overwrite,
+                "progress": bar.show,
+                "outcome": outcome,
+            }
+            if cluster is None:
+                run(planned, lambda: load()(progress=bar.step), **common)
+            else:
+                run_on_cluster(planned, load, **cluster, **common)
     except BaseException as error:
-        if not isinstance(error, Exception):  # a signal: what was done so far is not told again
+        # A signal, or a cluster that is lost: what was done so far is not told again.
+        is_lost = isinstance(error, ClusterError) and outcome != Outcome()
+        if not isinstance(error, Exception) or is_lost:
             print(_summary(outcome, planned), file=sys.stderr)
         raise
     print(_summary(outcome, planned), file=sys.stderr)
     return 1 if outcome.failures else 0
 
 
-def _restorer(
-    weights: str,
-    task: TaskName | None,
-    device: Device,
-    precision: Precision,
-    memory: int | None,
-    runtime: Runtime,
-    *,
-    enlarges: bool,
-) -> tuple[Restorer, Expected]:
-    """The restorer, after a look at what its weights are for, and what is usual for their task."""
+def _named(paths: tuple[str, ...], listing: Path | None) -> tuple[tuple[str, ...], Path | None]:
+    """The paths, also those of a list, and the folder that these lie in."""
+    from mirnet.inference.planning import listed
+
+    if listing is None:
+        return paths, None
+    if paths:
+        raise MirnetError("--from-file: names all photos; leave the other paths out")
+    return listed(listing)
+
+
+class _Cluster(TypedDict):
+    address: str | None
+    cores_per_worker: int
+    on_gpus: bool
+
+
+def _cluster(
+    engine: Engine, address: str | None, cores_per_worker: int | None, device: Device
+) -> _Cluster | None:
+    """What a cluster is asked for; None if there is none."""
+    from mirnet.inference.cluster.dispatch import CORES
+
+    if engine == "local":
+        if (address, cores_per_worker) != (None, None):
+            raise MirnetError("--address, --cores-per-worker: are of a cluster; add --engine ray")
+        return None
+    if cores_per_worker is not None and cores_per_worker < 1:
+        raise MirnetError(f"--cores-per-worker: must be above 0, got {cores_per_worker}")
+    return _Cluster(
+        address=address, cores_per_worker=cores_per_worker or CORES, on_gpus=device != "cpu"
+    )
+
+
+def _checked(weights: str, task: TaskName | None, *, enlarges: bool) -> tuple[Checkpoint, Expected]:
+    """The weights, after a look at what they are for, and what is usual for their task."""
     from mirnet.inference.guards import Expected
-    from mirnet.inference.restorer import Restorer
     from mirnet.tasks.registry import TASKS
     from mirnet.tasks.weights import checkpoint_for
 
@@ -184,11 +235,49 @@ def _restorer(
             f"--enlarge: {path} is for {checkpoint.task}; give --task super-resolution"
         )
     print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
-    restorer = Restorer(
-        checkpoint.build(), device=device, precision=precision, memory=memory, runtime=runtime
-    )
     known = TASKS.get(checkpoint.task) if checkpoint.task else None
-    return restorer, known.expected if known else Expected()
+    return checkpoint, known.expected if known else Expected()
+
+
+def _steps(
+    checkpoint: Checkpoint,
+    expected: Expected,
+    treatment: Treatment,
+    cores: int | None = None,
+    share: int = 1,
+    *,
+    depth: OutputDepth,
+    quality: int | None,
+    allow_damaged: bool,
+    device: Device,
+    precision: Precision,
+    memory: int | None,
+    runtime: Runtime,
+    progress: Progress | None = None,
+) -> FileSteps:
+    """What restores photos, here or on a node: on its cores, with its part of the memory."""
+    import torch
+
+    from mirnet.inference.devices import choose_device
+    from mirnet.inference.files import FileSteps
+    from mirnet.inference.memory import share_of_memory
+    from mirnet.inference.restorer import Restorer
+    from mirnet.inference.streaming.stream import ignore_progress
+
+    if cores is not None:
+        torch.set_num_threads(cores)
+    if memory is None and share > 1 and choose_device(device).type == "cpu":
+        memory = share_of_memory(share)
+    model = checkpoint.build()
+    return FileSteps(
+        Restorer(model, device=device, precision=precision, memory=memory, runtime=runtime),
+        treatment,
+        depth=depth,
+        quality=quality,
+        allow_damaged=allow_damaged,
+        expected=expected,
+        progress=progress or ignore_progress,
+    )
 
 
 class _Bar(logging.Handler):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mirnet.errors import PhotoError
 from mirnet.imaging.io import SUFFIXES
 from mirnet.inference.views import partnered, unmarked
 
@@ -60,7 +61,31 @@ class Plan:
         self.faults.setdefault(Path(path), f"{path}: {why}")
 
 
-def plan(paths: Sequence[str], output: Path, *, suffix: str | None, views: int = 1) -> Plan:
+def listed(file: Path) -> tuple[tuple[str, ...], Path]:
+    """The paths in a text file, one a line, and the folder that all of them lie in.
+
+    Raises OSError if it can't be read, PhotoError if it is no text or names nothing.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise PhotoError(
+            f"{file}: is no text in UTF-8; give a list of paths, one a line"
+        ) from error
+    paths = tuple(line for line in lines if line.strip())
+    if not paths:
+        raise PhotoError(f"{file}: names no photos; it should be a list of paths, one a line")
+    return paths, Path(os.path.commonpath([_place(path).parent for path in paths]))
+
+
+def plan(
+    paths: Sequence[str],
+    output: Path,
+    *,
+    suffix: str | None,
+    views: int = 1,
+    within: Path | None = None,
+) -> Plan:
     """Find the photos and give each a place; what can't be done is noted and not raised.
 
     A folder is searched with all below it and mirrored as a tree. Results of an earlier run are
@@ -73,6 +98,8 @@ def plan(paths: Sequence[str], output: Path, *, suffix: str | None, views: int =
         suffix: of the results, with its dot; None keeps each photo's own.
         views: how many pictures make a photo: with 2, files that are named as the left and the
             right view of one are one job, without the mark in the result's name.
+        within: a folder that photos named one by one lie in, which is mirrored as a tree; unless
+            told, they go side by side into the output.
     """
     made = Plan()
     # Folders that are searched and don't hold the output: what lands there is found the next time.
@@ -82,7 +109,7 @@ def plan(paths: Sequence[str], output: Path, *, suffix: str | None, views: int =
     found: _Found = {}
     for path in paths:
         try:
-            for source, below in _photos(path, output, made):
+            for source, below in _photos(path, output, made, within):
                 found.setdefault((os.path.realpath(source), below), (source, below))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -139,13 +166,15 @@ def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:
     return below.with_name(below.name + suffix)
 
 
-def _photos(path: str, output: Path, made: Plan) -> Iterator[tuple[Path, Path]]:
+def _photos(
+    path: str, output: Path, made: Plan, within: Path | None
+) -> Iterator[tuple[Path, Path]]:
     """The photos that a path means, each with its place below the output folder."""
     given = Path(path)
     if given.is_dir():
         yield from _below(given, output, made)
     elif given.exists() or given.is_symlink():
-        yield given, Path(given.name)
+        yield given, _place(path).relative_to(within) if within else Path(given.name)
     elif glob.has_magic(path):
         yield from _matching(path, output, made)
     else:
@@ -213,6 +242,11 @@ def _below(folder: Path, output: Path, made: Plan) -> Iterator[tuple[Path, Path]
                 made.left_alone[entry.suffix.lower()] += 1
     if not count and len(made.faults) == known:
         made.refuse(folder, f"holds no photos ({', '.join(sorted(SUFFIXES))})")
+
+
+def _place(path: str) -> Path:
+    """The whole path without ``..``, by its letters alone."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def _is_folder(path: Path) -> bool:
