@@ -9,7 +9,15 @@ from threading import Barrier
 
 import pytest
 
-from mirnet.atomic import new_folder, remove_leftovers, replacing, require_folder
+from mirnet.atomic import (
+    marked,
+    new_folder,
+    remove_leftovers,
+    remove_signed,
+    replacing,
+    require_folder,
+    signature,
+)
 
 
 def test_what_is_written_becomes_the_file(tmp_path: Path) -> None:
@@ -156,3 +164,26 @@ def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:
     with new_folder(tmp_path / "empty"):
         pass
     assert (tmp_path / "empty").exists()
+
+
+def test_the_files_of_one_process_are_removed_by_its_signature(tmp_path: Path) -> None:
+    other = tmp_path / signature().replace(f"-{os.getpid()}-", f"-{os.getpid()}1-")
+    other = other.with_name(other.name + "ab.tmp.png")
+    other.touch()
+    with replacing(tmp_path / "a.png") as mine:
+        mine.touch()
+        remove_signed(tmp_path, signature())
+        assert not mine.exists()
+        mine.touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", other.name}
+    remove_signed(tmp_path / "nowhere", signature())
+
+
+def test_a_mark_is_there_for_a_block(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(RuntimeError), marked(tmp_path / "new") as mark:
+        assert mark.is_file()
+        assert mark.name.startswith(signature())
+        raise RuntimeError
+    assert list((tmp_path / "new").iterdir()) == []

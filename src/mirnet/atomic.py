@@ -45,6 +45,19 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def marked(folder: Path) -> Iterator[Path]:
+    """Make ``folder`` and yield a file in it, hidden and empty, that is there for the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / _temporary_name("")
+    mark.touch()
+    try:
+        yield mark
+    finally:
+        with suppress(OSError):
+            mark.unlink()
+
+
 def require_folder(folder: Path) -> None:
     """Make ``folder`` if it isn't there; OSError if that fails or no file can be written in it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,10 +90,22 @@ def remove_leftovers(folder: Path) -> None:
                 file.unlink(missing_ok=True)
 
 
+def signature() -> str:
+    """How the names of this process's temporary files begin, and of no other's on any machine."""
+    return f"{_prefix()}{os.getpid()}-"
+
+
+def remove_signed(folder: Path, signed: str) -> None:
+    """Remove the temporary files of a process that has ended, by its signature."""
+    with suppress(OSError):
+        for file in folder.glob(f"{signed}*.tmp*"):
+            file.unlink(missing_ok=True)
+
+
 def _temporary_name(suffix: str) -> str:
     """Short, so that it fits wherever the final name does; a long "suffix" is part of a name."""
     short = suffix if len(suffix) <= 16 else ""
-    return f"{_prefix()}{os.getpid()}-{secrets.token_hex(4)}.tmp{short}"
+    return f"{signature()}{secrets.token_hex(4)}.tmp{short}"
 
 
 def _prefix() -> str:

@@ -1,8 +1,9 @@
-"""What a result was made with: files, code, and the versions of what it stands on."""
+"""What a result is made with: files, code, the versions of what it stands on, and cores."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +17,13 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "system": platform.system(),
     }
+
+
+def cores() -> int:
+    """Those that this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def file_sha256(path: Path) -> str:

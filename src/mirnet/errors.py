@@ -13,6 +13,7 @@
     ├── NonFiniteError               a computation left the finite numbers
     ├── LostProcessError             another process of a training run has ended
     ├── ServerError                  a server refuses, or can't be reached
+    ├── ClusterError                 Ray, or a node of its cluster, can't be used
     ├── InsufficientMemoryError      the work would not fit in memory
     └── MissingDependencyError       an optional package is not installed
 
@@ -82,6 +83,10 @@ class LostProcessError(MirnetError):
 
 class ServerError(MirnetError):
     """A server refuses what it is asked for, in its words, or can't be reached."""
+
+
+class ClusterError(MirnetError):
+    """Ray, or a node of its cluster, can't be used or is lost. What was restored is noted."""
 
 
 class InsufficientMemoryError(MirnetError):

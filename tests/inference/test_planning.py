@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mirnet.inference.planning import Plan, plan
+from mirnet.errors import PhotoError
+from mirnet.inference.planning import Plan, listed, plan
 from tests.conftest import random_pixels
 from tests.imaging.containers.heics import heic
 
@@ -194,3 +195,34 @@ def test_a_folder_may_be_empty_and_must_be_readable(
     monkeypatch.setattr(Path, "iterdir", forbidden)
     made = plan(["in"], Path("out"), suffix=None, may_be_empty=True)
     assert "can't be listed (Permission denied)" in made.faults[Path("in")]
+
+
+def test_the_photos_of_a_list_keep_their_tree_below_the_folder_that_all_lie_in(
+    touch: Callable[..., None], tmp_path: Path
+) -> None:
+    touch("card/a/1.png", "card/b/1.png", "card/b/deep/2.png", "else/3.png")
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"card/a/1.png\n\ncard/b/../b/1.png\r\n{tmp_path}/card/b/deep/2.png\n")
+    paths, within = listed(listing)
+    assert within == tmp_path / "card"
+    assert targets(plan(paths, Path("out"), suffix=None, within=within)) == {
+        "card/a/1.png": "out/a/1.png",
+        "card/b/../b/1.png": "out/b/1.png",
+        f"{tmp_path}/card/b/deep/2.png": "out/b/deep/2.png",
+    }
+    listing.write_text("card/b/../../else/3.png\ncard/a/1.png\n")
+    paths, within = listed(listing)
+    assert set(targets(plan(paths, Path("out"), suffix=None, within=within)).values()) == {
+        "out/else/3.png",
+        "out/card/a/1.png",
+    }
+
+
+def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
+    listing = tmp_path / "list.txt"
+    for content, words in ((b"\n \n", "names no photos"), (b"\xff\xd8\xff", "is no text in UTF-8")):
+        listing.write_bytes(content)
+        with pytest.raises(PhotoError, match=words):
+            listed(listing)
+    with pytest.raises(OSError, match="No such file"):
+        listed(tmp_path / "gone.txt")

@@ -16,6 +16,7 @@ OPTIONAL = {
     "heic": ("pillow-heif",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "hub": ("huggingface-hub",),
+    "scale": ("ray",),
 }
 PURPOSES = {
     "train": "training, .mat files, figures",

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
+from mirnet.choices import Device, Engine
 from mirnet.cli.restoring import Options, Restoring, summary
-from mirnet.errors import MirnetError
+from mirnet.errors import ClusterError, MirnetError
 
 
 def restore(
     *paths: str,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("restored"),
     options: Options = Options(),  # noqa: B008  (frozen)
+    from_file: Path | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
+    cores_per_worker: int | None = None,
 ) -> int:
     """Restore photos: PNG, JPEG, TIFF, WebP, AVIF and HEIC, 8 or 16 bit, metadata kept.
 
@@ -32,31 +37,89 @@ def restore(
         Photos, folders (searched with all below them) or patterns such as "shots/*.jpg".
     output
         The folder for the results; it mirrors the tree of a folder that was given.
+    from_file
+        A text file of paths, one a line, instead of paths; the tree of the folder that all of
+        them lie in is mirrored.
+    engine
+        What restores: local is this process, ray has workers on all nodes of a Ray cluster, which
+        need the photos and the output folder at the same place.
+    address
+        Of the Ray cluster, as HOST:PORT, or auto for the one that was started on this machine.
+        Unless told, a Ray of its own is started here, for this batch.
+    cores_per_worker
+        With Ray, how many cores a worker computes on: 2, or all of a smaller node, unless told. A
+        node with GPUs has a worker for each.
     """
     from mirnet.inference.batch import Outcome, run
+    from mirnet.inference.cluster.dispatch import run_on_cluster
     from mirnet.inference.planning import plan
 
+    cluster = _cluster(engine, address, cores_per_worker, options.device)
+    paths, within = _named(paths, from_file)
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
     restoring = Restoring(options)
     planned = plan(
-        paths, output, suffix=restoring.suffix, depth=options.depth, views=restoring.views
+        paths,
+        output,
+        suffix=restoring.suffix,
+        depth=options.depth,
+        views=restoring.views,
+        within=within,
     )
     outcome = Outcome()
     try:
         with restoring.bar as bar:
-            run(
-                planned,
-                restoring.load,
-                output=output,
-                way=restoring.way,
-                overwrite=options.overwrite,
-                progress=bar.show,
-                outcome=outcome,
-            )
+            common: dict[str, Any] = {
+                "output": output,
+                "way": restoring.way,
+                "overwrite": options.overwrite,
+                "progress": bar.show,
+                "outcome": outcome,
+            }
+            if cluster is None:
+                run(planned, restoring.load, **common)
+            else:
+                run_on_cluster(planned, restoring.prepared, **cluster, **common)
     except BaseException as error:
-        if not isinstance(error, Exception):  # a signal: what was done so far is not told again
+        # A signal, or a cluster that is lost: what was done so far is not told again.
+        is_lost = isinstance(error, ClusterError) and outcome != Outcome()
+        if not isinstance(error, Exception) or is_lost:
             print(summary(outcome, planned), file=sys.stderr)
         raise
     print(summary(outcome, planned), file=sys.stderr)
     return 1 if outcome.failures else 0
+
+
+def _named(paths: tuple[str, ...], listing: Path | None) -> tuple[tuple[str, ...], Path | None]:
+    """The paths, also those of a list, and the folder that these lie in."""
+    from mirnet.inference.planning import listed
+
+    if listing is None:
+        return paths, None
+    if paths:
+        raise MirnetError("--from-file: names all photos; leave the other paths out")
+    return listed(listing)
+
+
+class _Cluster(TypedDict):
+    address: str | None
+    cores_per_worker: int
+    on_gpus: bool
+
+
+def _cluster(
+    engine: Engine, address: str | None, cores_per_worker: int | None, device: Device
+) -> _Cluster | None:
+    """What a cluster is asked for; None if there is none."""
+    from mirnet.inference.cluster.dispatch import CORES
+
+    if engine == "local":
+        if (address, cores_per_worker) != (None, None):
+            raise MirnetError("--address, --cores-per-worker: are of a cluster; add --engine ray")
+        return None
+    if cores_per_worker is not None and cores_per_worker < 1:
+        raise MirnetError(f"--cores-per-worker: must be above 0, got {cores_per_worker}")
+    return _Cluster(
+        address=address, cores_per_worker=cores_per_worker or CORES, on_gpus=device != "cpu"
+    )

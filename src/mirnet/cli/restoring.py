@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,11 +15,12 @@ from mirnet.choices import Device, FileDepth, FileFormat, Precision, Runtime, Ta
 from mirnet.errors import MirnetError
 
 if TYPE_CHECKING:
+    from mirnet.checkpoints.store import Checkpoint
     from mirnet.inference.batch import Outcome
     from mirnet.inference.files import FileSteps
     from mirnet.inference.guards import Expected
     from mirnet.inference.planning import Plan
-    from mirnet.inference.restorer import Restorer
+    from mirnet.inference.streaming.stream import Progress
     from mirnet.inference.treatment import Treatment
 
 Flag = Annotated[bool, Parameter(negative=())]
@@ -181,17 +182,30 @@ class Restoring:
 
     def load(self) -> FileSteps:
         """What restores photo files, after a look at what its weights are for."""
-        from mirnet.inference.files import FileSteps
+        return self.prepared()(progress=self.bar.step)
 
-        restorer, expected = self._restorer()
-        return FileSteps(
-            restorer,
+    def prepared(self) -> partial[FileSteps]:
+        """The same, to be made here or on a node of a cluster: it can be pickled."""
+        from mirnet.tasks.weights import checkpoint_for_photos, expected_of
+        from mirnet.units import parse_bytes
+
+        given = self.options
+        path, checkpoint = checkpoint_for_photos(
+            given.task, self.weights, enlarges=given.enlarge > 1
+        )
+        print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
+        return partial(
+            _steps,
+            checkpoint,
+            expected_of(checkpoint),
             self._treatment,
-            depth=self.options.depth,
-            quality=self.options.quality,
-            allow_damaged=self.options.allow_damaged,
-            expected=expected,
-            progress=self.bar.step,
+            depth=given.depth,
+            quality=given.quality,
+            allow_damaged=given.allow_damaged,
+            device=given.device,
+            precision=given.precision,
+            memory=None if given.memory is None else parse_bytes(given.memory, name="--memory"),
+            runtime=given.runtime,
         )
 
     @property
@@ -206,25 +220,46 @@ class Restoring:
             enlarge=given.enlarge,
         )
 
-    def _restorer(self) -> tuple[Restorer, Expected]:
-        """The restorer, and what is usual for the task of its weights."""
-        from mirnet.inference.restorer import Restorer
-        from mirnet.tasks.weights import checkpoint_for_photos, expected_of
-        from mirnet.units import parse_bytes
 
-        given = self.options
-        path, checkpoint = checkpoint_for_photos(
-            given.task, self.weights, enlarges=given.enlarge > 1
-        )
-        print(f"weights: {path} ({checkpoint.task or 'task unknown'})", file=sys.stderr)
-        restorer = Restorer(
-            checkpoint.build(),
-            device=given.device,
-            precision=given.precision,
-            memory=None if given.memory is None else parse_bytes(given.memory, name="--memory"),
-            runtime=given.runtime,
-        )
-        return restorer, expected_of(checkpoint)
+def _steps(
+    checkpoint: Checkpoint,
+    expected: Expected,
+    treatment: Treatment,
+    cores: int | None = None,
+    share: int = 1,
+    *,
+    depth: FileDepth,
+    quality: int | None,
+    allow_damaged: bool,
+    device: Device,
+    precision: Precision,
+    memory: int | None,
+    runtime: Runtime,
+    progress: Progress | None = None,
+) -> FileSteps:
+    """What restores photos, here or on a node: on its cores, with its part of the memory."""
+    import torch
+
+    from mirnet.inference.devices import choose_device
+    from mirnet.inference.files import FileSteps
+    from mirnet.inference.memory import share_of_memory
+    from mirnet.inference.restorer import Restorer
+    from mirnet.inference.streaming.stream import ignore_progress
+
+    if cores is not None:
+        torch.set_num_threads(cores)
+    if memory is None and share > 1 and choose_device(device).type == "cpu":
+        memory = share_of_memory(share)
+    model = checkpoint.build()
+    return FileSteps(
+        Restorer(model, device=device, precision=precision, memory=memory, runtime=runtime),
+        treatment,
+        depth=depth,
+        quality=quality,
+        allow_damaged=allow_damaged,
+        expected=expected,
+        progress=progress or ignore_progress,
+    )
 
 
 def summary(outcome: Outcome, planned: Plan | None = None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from mirnet.environment import cores
 
 MOST = 8
 """What waits is whole pictures: more would take the memory that they are to be worked on in."""
@@ -22,7 +23,7 @@ def in_order(
 
     There are as many threads as cores, `MOST` at most, unless told.
     """
-    ahead = threads or min(_cores(), MOST)
+    ahead = threads or min(cores(), MOST)
     with ThreadPoolExecutor(ahead) as pool:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         for item in items:
@@ -32,10 +33,3 @@ def in_order(
                 yield first, future.result()
         for first, future in waiting:
             yield first, future.result()
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

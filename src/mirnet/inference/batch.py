@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -67,6 +67,63 @@ class Outcome:
     notes: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     is_cancelled: bool = False
 
+    def note_restored(self, job: Job, notes: tuple[str, ...]) -> None:
+        """A photo was restored and written; ``notes`` say what is doubtful or was left out."""
+        self.restored += 1
+        if notes:
+            self.notes[job.source] = notes
+
+    def note_failed(self, job: Job, why: str) -> None:
+        """A photo was not restored; the line begins with its path."""
+        self.failures[job.source] = why
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What is still to do of a plan.
+
+    Attributes:
+        jobs: the photos that are neither done nor spoken against, in their order.
+        note: notes in the output folder that a job's result is there now, made from that content.
+    """
+
+    jobs: list[Job]
+    note: Callable[[Job, str], None]
+
+
+def still_to_do(
+    plan: Plan, *, output: Path, way: Callable[[], Way], overwrite: bool, outcome: Outcome
+) -> Todo:
+    """Part a plan into what is left to do, what is done, and what can't be done.
+
+    The latter two go into ``outcome``. If anything is to do, the output folder is made, and what a
+    killed process left in it is removed. The arguments are those of ``run``.
+
+    Raises:
+        PhotoError: the output folder can't be written; nothing was begun.
+    """
+    outcome.failures |= plan.faults
+    jobs = []
+    ledger, way = Ledger(output), cache(way)
+    for job in plan.jobs:
+        try:
+            is_there = job.target.exists()
+            is_done = is_there and not overwrite
+            against = is_there and ledger.objection(job, way(), overwrite=overwrite)
+            if against:
+                outcome.note_failed(job, f"{job.source}: {against}")
+                continue
+        except OSError as error:  # a name that is too long, say
+            outcome.note_failed(job, reason(job.source, error))
+            continue
+        outcome.skipped += is_done
+        jobs += [] if is_done else [job]
+    if jobs:
+        require_writable(output)
+        for folder in {job.target.parent for job in jobs}:
+            remove_leftovers(folder)
+    return Todo(jobs, lambda job, content: ledger.note(job, content, way()))
+
 
 def run(
     plan: Plan,
@@ -96,50 +153,28 @@ def run(
         PhotoError: the output folder can't be written; nothing was begun.
     """
     outcome = Outcome() if outcome is None else outcome
-    outcome.failures |= plan.faults
-    todo = []
-    ledger, way = Ledger(output), cache(way)
-    for job in plan.jobs:
-        try:
-            is_there = job.target.exists()
-            is_done = is_there and not overwrite
-            against = is_there and ledger.objection(job, way(), overwrite=overwrite)
-            if against:
-                outcome.failures[job.source] = f"{job.source}: {against}"
-                continue
-        except OSError as error:  # a name that is too long, say
-            outcome.failures[job.source] = _reason(job.source, error)
-            continue
-        outcome.skipped += is_done
-        todo += [] if is_done else [job]
-    if not todo:
+    todo = still_to_do(plan, output=output, way=way, overwrite=overwrite, outcome=outcome)
+    jobs = todo.jobs
+    if not jobs:
         return outcome
-    require_writable(output)
-    for folder in {job.target.parent for job in todo}:
-        remove_leftovers(folder)
     steps = load()
-    with _Line(steps, todo, partial(ledger.note, way=way()), outcome) as line:
-        for number, job in enumerate(todo):
+    with _Line(steps, todo, outcome) as line:
+        for number, job in enumerate(jobs):
             if cancelled():
                 outcome.is_cancelled = True
                 return outcome
-            progress(number, len(todo), job.source)
+            progress(number, len(jobs), job.source)
             line.restore(number)
-    progress(len(todo), len(todo), todo[-1].source)
+    progress(len(jobs), len(jobs), jobs[-1].source)
     return outcome
 
 
 class _Line:
     """The photos on their way: one is read, one restored, one written."""
 
-    def __init__(
-        self,
-        steps: Steps,
-        jobs: list[Job],
-        note: Callable[[Job, str], None],
-        outcome: Outcome,
-    ) -> None:
-        self._steps, self._jobs, self._note, self._outcome = steps, jobs, note, outcome
+    def __init__(self, steps: Steps, todo: Todo, outcome: Outcome) -> None:
+        self._steps, self._jobs, self._note = steps, todo.jobs, todo.note
+        self._outcome = outcome
         self._threads = ThreadPoolExecutor(2, "mirnet-files")
         self._next: Future[_Read] | None = None
         self._last: tuple[Job, Future[tuple[str, ...]]] | None = None
@@ -158,7 +193,7 @@ class _Line:
         """Bring a photo through the network; whatever it raises is noted."""
         job, ahead, self._next = self._jobs[number], self._next, None
         try:
-            content, views = ahead.result() if ahead else (_begin(job), None)
+            content, views = ahead.result() if ahead else (begin(job), None)
             views = views or self._steps.read(job)
             self._look_ahead(number + 1)
             restored = self._steps.restore(views, job)
@@ -167,7 +202,7 @@ class _Line:
             logger.debug("%s", job.source, exc_info=True)
             self._look_ahead(number + 1)
             self._note_last()  # so that failures are listed in the photos' order
-            self._outcome.failures[job.source] = _reason(job.source, error)
+            self._outcome.note_failed(job, reason(job.source, error))
         else:
             self._note_last()  # so that no more than one waits to be written
             self._last = job, self._threads.submit(self._write, job, content, restored)
@@ -177,7 +212,7 @@ class _Line:
             self._next = self._threads.submit(self._read_ahead, self._jobs[number])
 
     def _read_ahead(self, job: Job) -> _Read:
-        return _begin(job), self._steps.read_ahead(job)
+        return begin(job), self._steps.read_ahead(job)
 
     def _write(self, job: Job, content: str, photo: Photo) -> tuple[str, ...]:
         notes = self._steps.write(photo, job.target)
@@ -193,14 +228,12 @@ class _Line:
             notes = writing.result()
         except Exception as error:
             logger.debug("%s", job.source, exc_info=True)
-            self._outcome.failures[job.source] = _reason(job.source, error)
+            self._outcome.note_failed(job, reason(job.source, error))
         else:
-            self._outcome.restored += 1
-            if notes:
-                self._outcome.notes[job.source] = notes
+            self._outcome.note_restored(job, notes)
 
 
-def _begin(job: Job) -> str:
+def begin(job: Job) -> str:
     """Make the folder of the result, and say what the photo's content is known by."""
     content = content_of(*job.sources)
     job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -217,7 +250,7 @@ def require_writable(output: Path) -> None:
         ) from error
 
 
-def _reason(source: Path, error: Exception) -> str:
+def reason(source: Path, error: Exception) -> str:
     """One line that begins with the photo's path."""
     text = one_line(error)
     if isinstance(error, OSError) and error.strerror:

@@ -69,6 +69,12 @@ def available_memory(device: torch.device) -> int:
     return min(int(psutil.virtual_memory().available), _container_memory())
 
 
+def share_of_memory(parts: int) -> int:
+    """The most that this process should take if so many of its kind share what is free now."""
+    host = torch.device("cpu")
+    return resident_memory(host) + available_memory(host) // parts
+
+
 def resident_memory(device: torch.device) -> int:
     """Bytes on a device that this process holds now."""
     if device.type == "cuda":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirnet.choices import OutputDepth
+from mirnet.errors import PhotoError
 from mirnet.imaging.io import SUFFIXES, written_suffix
 from mirnet.inference.views import partnered, unmarked
 
@@ -61,6 +62,23 @@ class Plan:
         self.faults.setdefault(Path(path), f"{path}: {why}")
 
 
+def listed(file: Path) -> tuple[tuple[str, ...], Path]:
+    """The paths in a text file, one a line, and the folder that all of them lie in.
+
+    Raises OSError if it can't be read, PhotoError if it is no text or names nothing.
+    """
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise PhotoError(
+            f"{file}: is no text in UTF-8; give a list of paths, one a line"
+        ) from error
+    paths = tuple(line for line in lines if line.strip())
+    if not paths:
+        raise PhotoError(f"{file}: names no photos; it should be a list of paths, one a line")
+    return paths, Path(os.path.commonpath([_place(path).parent for path in paths]))
+
+
 def plan(
     paths: Sequence[str],
     output: Path,
@@ -68,6 +86,7 @@ def plan(
     suffix: str | None,
     depth: OutputDepth = "keep",
     views: int = 1,
+    within: Path | None = None,
     may_be_empty: bool = False,
 ) -> Plan:
     """Find the photos and give each a place; what can't be done is noted and not raised.
@@ -84,6 +103,8 @@ def plan(
         depth: of the results, which decides what such photos become.
         views: how many pictures make a photo: with 2, files that are named as the left and the
             right view of one are one job, without the mark in the result's name.
+        within: a folder that photos named one by one lie in, which is mirrored as a tree; unless
+            told, they go side by side into the output.
         may_be_empty: whether a folder without photos is no fault.
     """
     made = Plan()
@@ -92,7 +113,7 @@ def plan(
     found: _Found = {}
     for path in paths:
         try:
-            for source, below in _photos(path, output, made, may_be_empty=may_be_empty):
+            for source, below in _photos(path, output, made, within, may_be_empty=may_be_empty):
                 found.setdefault((os.path.realpath(source), below), (source, below))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -151,14 +172,14 @@ def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:
 
 
 def _photos(
-    path: str, output: Path, made: Plan, *, may_be_empty: bool
+    path: str, output: Path, made: Plan, within: Path | None, *, may_be_empty: bool
 ) -> Iterator[tuple[Path, Path]]:
     """The photos that a path means, each with its place below the output folder."""
     given = Path(path)
     if given.is_dir():
         yield from _below(given, output, made, may_be_empty=may_be_empty)
     elif given.exists() or given.is_symlink():
-        yield given, Path(given.name)
+        yield given, _place(path).relative_to(within) if within else Path(given.name)
     elif glob.has_magic(path):
         yield from _matching(path, output, made)
     else:
@@ -228,6 +249,11 @@ def _below(
                 made.left_alone[entry.suffix.lower()] += 1
     if not (count or may_be_empty) and len(made.faults) == known:
         made.refuse(folder, f"holds no photos ({', '.join(sorted(SUFFIXES))})")
+
+
+def _place(path: str) -> Path:
+    """The whole path without ``..``, by its letters alone."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def is_folder(path: Path) -> bool:
