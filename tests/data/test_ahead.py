@@ -14,7 +14,7 @@ from mirnet.data.ahead import MOST, in_order
 def test_results_come_in_order_and_few_wait(
     cores: int, threads: int | None, waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "_cores", lambda: cores)
+    monkeypatch.setattr(ahead, "cores", lambda: cores)
     taken: list[int] = []
 
     def items() -> Iterator[int]:
