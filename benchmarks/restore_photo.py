@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -84,12 +83,12 @@ def write_test_photo(path: Path, megapixels: float) -> None:
 
 def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Restore a file and say what it took."""
-    import psutil
     import torch
 
     from mirnet import MIRNetV2, Restorer
     from mirnet.imaging.io import read_header
     from mirnet.inference.backends.choosing import Runtimes, Wanted
+    from mirnet.inference.cost import memory
     from mirnet.inference.fit import choose_fit
     from mirnet.units import parse_bytes
 
@@ -110,12 +109,14 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
         device=restorer.device, limit=limit, where="benchmark",
     )[0]  # fmt: skip
     by = f"{backend.name}, {str(dtype).removeprefix('torch.')}" if way.tile is None else "PyTorch"
-    before = psutil.Process().memory_info().rss
+    before = memory(restorer.device, reset=True)  # a trial may have taken more than the photo
     start = time.monotonic()
     restorer.restore_file(source, target)
     seconds = time.monotonic() - start
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = highest * (1 if sys.platform == "darwin" else 1024) - before
+    highest = memory(restorer.device, reset=False)
+    if before is None or highest is None:
+        raise SystemExit("this system does not tell the peak of memory; take Linux")
+    peak = highest - before
     return {
         "height": header.height,
         "width": header.width,
@@ -125,7 +126,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
         "way": f"{way}, {by}",
         "seconds": seconds,
         "peak_bytes": peak,
-        "process_peak_bytes": peak + before,
+        "process_peak_bytes": highest,
         "estimated_bytes": way.memory,
     }
 

@@ -262,12 +262,15 @@ def test_the_released_keys_and_shapes_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"streams": 2}, "can't hold"),
-        ({"fusion": "sum"}, "can't hold"),
-        ({"block": "rcb-no-transform"}, "can't hold"),
+        ({"streams": 2}, "can't hold streams = 2, but 3"),
+        ({"streams": 1}, "can't hold streams = 1, but 3"),
+        ({"fusion": "sum"}, "can't hold fusion = 'sum', but 'skff'"),
+        ({"fusion": "concat"}, "can't hold fusion = 'concat'"),
+        ({"block": "rcb-no-transform"}, "can't hold block = 'rcb-no-transform', but 'rcb'"),
+        ({"block": "resblock"}, "can't hold block = 'resblock'"),
         ({"residual": "features"}, "residual = 'features'"),
-        ({"intermediate_fusion": False}, "can't hold"),
-        ({"final_fusion": False}, "can't hold"),
+        ({"intermediate_fusion": False}, "can't hold intermediate_fusion = False, but True"),
+        ({"final_fusion": False}, "can't hold final_fusion = False, but True"),
         ({"width_factor": 1.25}, "width_factor = 1.25"),
         ({"skip_connections": False}, "skip_connections = False"),
     ],
@@ -281,6 +284,7 @@ def test_what_the_released_layout_cant_hold_is_refused(
     error = capsys.readouterr().err
     assert field in error
     assert error.count("\n") == 1
+    assert error.count("a.pth") == 1
     assert not (tmp_path / "a.pth").exists()
 
 

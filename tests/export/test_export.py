@@ -10,13 +10,16 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
 from mirnet.errors import MissingDependencyError
 from mirnet.export import artefact, verify
 from mirnet.export.artefact import SUFFIXES
+from mirnet.export.formats import write_darktable
 from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v1 import MIRNetV1, MIRNetV1Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 
 onnxruntime: Any = pytest.importorskip("onnxruntime")
@@ -33,8 +36,10 @@ def picture(height: int, width: int, batch: int = 1) -> Pixels:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "tiny_1.5.safetensors"
+    path = tmp_path_factory.mktemp("weights") / "Tiny_1.5 (v2).safetensors"
     save_model(MIRNetV2(MODEL_CONFIG), path, task="denoising")
+    card = "# Tiny\n\n![A picture](a.jpg)\n\nTrained on noise; free.\n"
+    path.with_suffix(".md").write_text(card, "utf-8")
     return path
 
 
@@ -90,6 +95,7 @@ def test_its_card_says_how_far_it_is_from_torch(kind: str, artefacts: dict[str, 
     assert all(float(row[2]) <= 1e-5 for row in rows)
     assert sum(int(n) % 4 > 0 for row in verify.SIZES for n in row[1:]) >= 4
     assert "Licence: not stated" in text
+    assert text.endswith("# Tiny\n\n\nTrained on noise; free.\n")
 
 
 def test_the_onnx_file_says_what_it_is(artefacts: dict[str, Path]) -> None:
@@ -117,13 +123,13 @@ def test_the_package_is_what_darktable_imports(
     with zipfile.ZipFile(artefacts["darktable"]) as package:
         package.extractall(tmp_path)
     (top,) = tmp_path.iterdir()
-    assert top.name == "denoise-mirnet-tiny-1-5"
+    assert top.name == "denoise-mirnet-tiny-1-5-v2"
     assert {each.name for each in top.iterdir()} == {"config.json", "model.onnx", "README.md"}
     config = json.loads((top / "config.json").read_text("utf-8"))
     assert config == {
         "id": top.name,
-        "name": "MIRNet-v2 tiny_1.5",
-        "description": "mirnet-v2 for denoising: tiny_1.5",
+        "name": "MIRNet-v2 Tiny_1.5 (v2)",
+        "description": "mirnet-v2 for denoising: Tiny_1.5 (v2)",
         "task": "denoise",
         "backend": "onnx",
         "version": config["version"],
@@ -131,7 +137,9 @@ def test_the_package_is_what_darktable_imports(
         "num_inputs": 1,
         "attributes": {"input_sizes": [256, 512, 1024]},
     }
-    assert "Licence" in (top / "README.md").read_text("utf-8")
+    readme = (top / "README.md").read_text("utf-8")
+    assert "Licence" in readme
+    assert "Trained on noise; free." in readme
     # Tiles of one size that overlap by 64, at the photo's edges mirrored; the last ones reach over.
     image = np.pad(picture(300, 420), ((0, 0), (0, 0), (64, 300), (64, 300)), mode="symmetric")
     for tile in (256, 1024):
@@ -148,20 +156,25 @@ def test_the_package_is_what_darktable_imports(
     [
         (["--format", "onnx", "-o", "HERE/a.xml"], "a file for onnx is called"),
         (["--format", "onnx", "-o", "HERE/nowhere/a.onnx"], "its folder does not exist"),
-        (["--format", "onnx", "-o", "HERE/there.onnx"], "is already there"),
+        (["--format", "onnx", "-o", "HERE/there.onnx"], "there.onnx: is already there"),
+        (["--format", "onnx", "-o", "HERE/card.onnx"], "card.onnx.md: is already there"),
+        (["--format", "openvino", "-o", "HERE/net.xml"], "net.bin: is already there"),
         (["--format", "tflite"], "tflite"),
     ],
 )
 def test_what_cant_be_written_is_refused_in_one_line(
     arguments: list[str], message: str, weights: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    (tmp_path / "there.onnx").write_text("mine")
+    mine = [tmp_path / name for name in ("there.onnx", "card.onnx.md", "net.bin")]
+    for each in mine:
+        each.write_text("mine")
     named = [each.replace("HERE", str(tmp_path)) for each in arguments]
     assert main(["export", str(weights), *named]) != 0
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-    assert (tmp_path / "there.onnx").read_text() == "mine"
+    assert sorted(tmp_path.iterdir()) == sorted(mine)
+    assert all(each.read_text() == "mine" for each in mine)
 
 
 def test_darktable_has_no_place_for_another_task(tmp_path: Path, capsys: Capture) -> None:
@@ -193,3 +206,19 @@ def test_without_the_extra_its_name_is_told(
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match="verify"):
         verify.runner(tmp_path / "a.onnx", "onnx")
+
+
+def test_a_package_of_the_other_network_says_so_and_what_is_not_known(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = MIRNetV1(MIRNetV1Config(width=8, recursive_groups=1, blocks=1))
+    save_model(network, tmp_path / "one.safetensors", task="denoising")
+    about = artefact.describe(load_checkpoint(tmp_path / "one.safetensors"), "one", "mine")
+    (tmp_path / "one.onnx").write_bytes(b"")
+    text = artefact.card(about, "darktable", [], None)
+    write_darktable(tmp_path / "one.onnx", tmp_path / "one.dtmodel", about, text)
+    with zipfile.ZipFile(tmp_path / "one.dtmodel") as package:
+        config = json.loads(package.read("denoise-mirnet-one/config.json"))
+        assert config["name"] == "MIRNet-v1 one"
+        assert "is not stated; ask whoever made them" in package.read(
+            "denoise-mirnet-one/README.md"
+        ).decode("utf-8")

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mirnet.errors import ConfigError, InsufficientMemoryError
-from mirnet.inference import cost
+from mirnet.inference import cost, fit
 from mirnet.inference.cost import measure_apart, measure_cost
 from mirnet.models.config import MIRNetV2Config
 
@@ -49,6 +50,21 @@ def test_what_will_not_fit_is_told_before_anything_is_taken() -> None:
         match=r"^measurement: 1048576×1048576 needs at least .* are free.*; give it more, or take",
     ):
         measure_apart(TINY, 1 << 20, 1 << 20, **KIND)
+
+
+def test_what_went_in_tiles_is_held_against_the_estimate_of_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiles = [way for way in fit.fits(TINY, 40, 40, device=torch.device("cpu")) if way.tile]
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: tiles)
+    assert measure_cost(TINY, 40, 40, **KIND).estimate == tiles[0].memory
+
+
+@pytest.mark.skipif(not cost.RESET.exists(), reason="this system does not tell the peak")
+def test_the_peak_is_counted_from_what_lay_there_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = iter([5 << 20, 12 << 20])
+    monkeypatch.setattr(cost, "memory", lambda *_, **__: next(told))
+    assert measure_cost(TINY, 8, 8, **KIND).memory == 7 << 20
 
 
 def test_no_runs_are_refused() -> None:

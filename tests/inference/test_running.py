@@ -156,3 +156,19 @@ def test_what_was_not_finite_in_float32_tiles_is_not_tried_again(
         runner(torch.rand(1, 3, 400, 400), where="a.png", for_8_bits=True)
     assert seen == [torch.float32]
     assert "redone" not in caplog.text
+
+
+def test_progress_of_a_batch_in_tiles_goes_from_its_first_image_to_its_last(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = next(way for way in fit.fits(TINY, 90, 90, batch=2, device=CPU) if way.tile)
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: [way])
+    told: list[tuple[int, int]] = []
+    runner = Runner(tiny_model, CPU, torch.float32, None)
+    runner(
+        torch.rand(2, 3, 20, 20),
+        where="a.png",
+        progress=lambda done, total: told.append((done, total)),
+    )
+    sweeps = 1 + len(TINY.groups) * TINY.columns
+    assert told == [(done, 2 * sweeps) for done in range(1, 2 * sweeps + 1)]

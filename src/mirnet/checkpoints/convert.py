@@ -23,6 +23,16 @@ logger = logging.getLogger("mirnet")
 CONTAINERS = ("params", "params_ema")
 """Where a released file has its weights; the first that is there is taken."""
 
+HELD: dict[str, Any] = {
+    "streams": 3,
+    "block": "rcb",
+    "fusion": "skff",
+    "skip_connections": True,
+    "intermediate_fusion": True,
+    "final_fusion": True,
+}
+"""What the layout has no keys for: it holds networks of this form alone."""
+
 _STREAMS = ("top", "mid", "bot")
 _BLOCK_RULES = (
     (r"rcb\.(\d)\.conv1", r"dau_{stream}.body.0"),
@@ -72,27 +82,28 @@ def write_released(checkpoint: Checkpoint, path: Path) -> None:
     task and the provenance are lost, and of the config remains what keys and shapes say.
 
     Raises:
-        CheckpointError: the layout can't hold this network, or the file can't be written.
+        CheckpointError: the layout can't hold this network.
+        OSError: the file can't be written.
     """
     config = checkpoint.config
     if not isinstance(config, MIRNetV2Config):
         raise CheckpointError(f"{path}: the released layout is MIRNet-v2's, not {config.NETWORK}'s")
+    given = config.to_dict()
+    _require_held(path, given, HELD)
     with torch.device("meta"):
         model = MIRNetV2(config)
-    try:
-        weights = {
-            theirs: checkpoint.weights[ours] for ours, theirs in released_names(model).items()
-        }
-        held = _config_of(weights, path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: the released layout can't hold it: {error}") from error
-    if lost := [name for name, value in config.to_dict().items() if held.to_dict()[name] != value]:
-        raise CheckpointError(
-            f"{path}: the released layout can't hold {lost[0]} = {config.to_dict()[lost[0]]!r}; "
-            f"it would be read as {held.to_dict()[lost[0]]!r}"
-        )
+    weights = {theirs: checkpoint.weights[ours] for ours, theirs in released_names(model).items()}
+    _require_held(path, given, _config_of(weights, path).to_dict())
     with replacing(path) as temporary:
         torch.save({CONTAINERS[0]: weights}, temporary)
+
+
+def _require_held(path: Path, given: dict[str, Any], held: dict[str, Any]) -> None:
+    for name, value in held.items():
+        if given[name] != value:
+            raise CheckpointError(
+                f"{path}: the released layout can't hold {name} = {given[name]!r}, but {value!r}"
+            )
 
 
 def released_names(model: MIRNetV2) -> dict[str, str]:

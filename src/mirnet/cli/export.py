@@ -39,7 +39,7 @@ def export(
     from mirnet.checkpoints.catalog import CATALOG, PACKAGED, resolve
     from mirnet.checkpoints.load import load_checkpoint
     from mirnet.errors import MirnetError
-    from mirnet.export.artefact import SUFFIXES
+    from mirnet.export.artefact import SUFFIXES, files_of
     from mirnet.export.artefact import export as write
 
     path = resolve(weights)
@@ -47,12 +47,21 @@ def export(
     target = (output or Path(path.stem + suffix)).expanduser()
     if target.suffix != suffix:
         raise MirnetError(f"--output: a file for {format} is called …{suffix}, not {target.name}")
-    if target.exists() and not overwrite:
-        raise MirnetError(f"{target}: is already there; name another, or add --overwrite")
+    there = [each for each in files_of(target, format) if each.exists()]
+    if there and not overwrite:
+        raise MirnetError(f"{there[0]}: is already there; name another, or add --overwrite")
     if not target.parent.is_dir():
         raise MirnetError(f"{target}: its folder does not exist; make it first")
     is_ours = path.parent == PACKAGED and path.stem in CATALOG
     stated = licence or ("Apache-2.0" if is_ours else "not stated; ask whoever made the weights")
-    checks = write(load_checkpoint(path), target, format, name=path.stem, licence=stated)
+    card = path.with_suffix(".md")
+    checks = write(
+        load_checkpoint(path),
+        target,
+        format,
+        name=path.stem,
+        licence=stated,
+        weights_card=card.read_text("utf-8") if card.is_file() else None,
+    )
     worst = max(check.error for check in checks)
     print(f"{target}: at most {worst:.1e} from torch at {len(checks)} sizes; card: {target}.md")

@@ -30,18 +30,31 @@ SUFFIXES: dict[ExportFormat, str] = {
 }
 
 
+def files_of(path: Path, kind: ExportFormat) -> tuple[Path, ...]:
+    """What an export to ``path`` writes: it, OpenVINO's weights, and its card."""
+    weights = (path.with_suffix(".bin"),) if kind == "openvino" else ()
+    return (*weights, path, path.with_name(f"{path.name}.md"))
+
+
 def export(
-    checkpoint: Checkpoint, path: Path, kind: ExportFormat, *, name: str, licence: str
+    checkpoint: Checkpoint,
+    path: Path,
+    kind: ExportFormat,
+    *,
+    name: str,
+    licence: str,
+    weights_card: str | None = None,
 ) -> list[Check]:
     """Write a network for another program, run it beside torch, and write its card.
 
     Args:
         checkpoint: the weights.
-        path: the file to write; its card goes beside it, as ``path`` with ``.md`` added, and
-            OpenVINO's weights as ``.bin``.
+        path: the file to write; what else ``files_of`` names goes beside it. What is there is
+            written over.
         kind: the format.
         name: what the weights are called.
         licence: under which they may be used.
+        weights_card: what they were trained on, and its terms, in Markdown, if that is known.
 
     Returns:
         How far it is from torch, at five sizes.
@@ -67,20 +80,18 @@ def export(
             write_openvino(onnx_file, staged, about)
         if kind == "darktable":
             checks = verify(onnx_file, "onnx", network)
-            write_darktable(onnx_file, staged, about, card(about, kind, checks))
+            write_darktable(onnx_file, staged, about, card(about, kind, checks, weights_card))
         checks = verify(staged, kind, network)
         if (worst := max(check.error for check in checks)) > TOLERANCE:
             raise MirnetError(
                 f"{path}: is {worst:.1e} from torch where {TOLERANCE:.0e} is allowed; not written. "
                 "Please report it, with the versions that `mirnet doctor` shows"
             )
-        described = Path(folder) / f"{path.name}.md"
-        described.write_text(card(about, kind, checks), "utf-8")
-        made = [staged, described]
-        if kind == "openvino":
-            made.insert(0, staged.with_suffix(".bin"))
-        for each in made:
-            os.replace(each, path.parent / each.name)  # noqa: PTH105
+        files = files_of(path, kind)
+        described = Path(folder) / files[-1].name
+        described.write_text(card(about, kind, checks, weights_card), "utf-8")
+        for each in files:
+            os.replace(Path(folder) / each.name, each)  # noqa: PTH105
     return checks
 
 
@@ -89,6 +100,7 @@ def describe(checkpoint: Checkpoint, name: str, licence: str) -> dict[str, str]:
     config = checkpoint.config
     return {
         "name": name,
+        "network": config.NETWORK.replace("mirnet", "MIRNet"),
         "task": checkpoint.task or "",
         "description": f"{config.NETWORK} for {checkpoint.task or 'an unknown task'}: {name}",
         "licence": licence,
@@ -101,8 +113,16 @@ def describe(checkpoint: Checkpoint, name: str, licence: str) -> dict[str, str]:
     }
 
 
-def card(about: Mapping[str, str], kind: ExportFormat, checks: list[Check]) -> str:
-    """The card of an artefact, in Markdown."""
+def card(
+    about: Mapping[str, str], kind: ExportFormat, checks: list[Check], weights_card: str | None
+) -> str:
+    """The card of an artefact, in Markdown, with that of its weights."""
+    trained = weights_card or (
+        "What the weights were trained on, and its terms, is not stated; ask whoever made them.\n"
+    )
+    of_weights = "".join(
+        line for line in trained.splitlines(keepends=True) if not line.startswith("![")
+    )  # pictures stay where they are
     rows = "\n".join(
         f"| {check.batch} | {check.height}×{check.width} | {check.error:.1e} |" for check in checks
     )
@@ -117,8 +137,7 @@ def card(about: Mapping[str, str], kind: ExportFormat, checks: list[Check]) -> s
 - The network looks at the whole picture. A program that cuts a photo into tiles gets a slightly
   different result in each; `mirnet restore` gives that of one piece at any size.
 
-What the weights were trained on, and its terms, stands on the card of the weights themselves
-(`mirnet weights` shows where).
+What the weights were trained on, and its terms, stands at the end.
 
 ## Difference to PyTorch
 
@@ -127,4 +146,7 @@ The largest in a value, in [0, 1], on random pictures, in float32 on a CPU:
 | batch | height × width | difference |
 |---|---|---|
 {rows}
-"""
+
+---
+
+{of_weights}"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -82,10 +83,10 @@ def write_darktable(onnx_file: Path, path: Path, about: Mapping[str, str], card:
 
     The network is for denoising.
     """
-    name = f"denoise-mirnet-{about['name']}".lower().replace("_", "-").replace(".", "-")
+    name = re.sub(r"[^a-z0-9]+", "-", f"denoise-mirnet-{about['name']}".lower()).strip("-")
     config: dict[str, Any] = {
         "id": name,
-        "name": f"MIRNet-v2 {about['name']}",
+        "name": f"{about['network']} {about['name']}",
         "description": about["description"],
         "task": "denoise",
         "backend": "onnx",

@@ -14,7 +14,6 @@ import torch
 
 from mirnet.choices import Device, Precision
 from mirnet.errors import InsufficientMemoryError
-from mirnet.inference.memory import estimate_memory
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.treatment import Treatment
 from mirnet.models.network_config import NetworkConfig, require_int
@@ -31,7 +30,7 @@ class Cost:
     Attributes:
         seconds: the median of the runs; the device was waited for.
         memory: bytes at the peak, beyond what lay there before; None where it can't be measured.
-        estimate: bytes that were said to be needed.
+        estimate: bytes that were said to be needed, for the way that was taken.
         device: where.
         precision: in which arithmetic.
         threads: of the CPU.
@@ -92,19 +91,19 @@ def measure_cost(
     """
     require_int("runs", runs, 1, MOST_RUNS)
     restorer = Restorer(build(config), device=device, precision=precision, runtime="torch")
-    restorer.require_memory(height, width, Treatment(), where="measurement")
+    way = restorer.require_memory(height, width, Treatment(), where="measurement")
     picture = torch.rand(1, config.in_channels, height, width, device=restorer.device)
     # The first run's memory: after it, libraries and allocators keep some of what they took.
-    before = _memory(restorer.device, reset=True)
+    before = memory(restorer.device, reset=True)
     _timed(restorer, picture)
-    peak = _memory(restorer.device, reset=False)
+    peak = memory(restorer.device, reset=False)
     _timed(restorer, picture)
     seconds = [_timed(restorer, picture) for _ in range(runs)]
     is_gpu = restorer.device.type == "cuda"
     return Cost(
         seconds=statistics.median(seconds),
         memory=None if before is None or peak is None else peak - before,
-        estimate=estimate_memory(config, height, width, dtype=restorer.dtype),
+        estimate=way.memory,
         device=torch.cuda.get_device_name(restorer.device) if is_gpu else restorer.device.type,
         precision=str(restorer.dtype).removeprefix("torch."),
         threads=torch.get_num_threads(),
@@ -127,8 +126,11 @@ def _wait(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _memory(device: torch.device, *, reset: bool) -> int | None:
-    """Bytes now (and the peak starts anew from there), or at the peak since."""
+def memory(device: torch.device, *, reset: bool) -> int | None:
+    """Bytes that this process holds now (and the peak starts anew), or held at the peak since.
+
+    None where the system doesn't tell.
+    """
     if device.type == "cuda":
         if reset:
             torch.cuda.reset_peak_memory_stats(device)

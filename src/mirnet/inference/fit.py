@@ -16,6 +16,7 @@ from mirnet.inference.memory import (
     LiveBytes,
     available_memory,
     estimate_memory,
+    lowered,
     resident_memory,
 )
 from mirnet.inference.padding import padded_size
@@ -199,12 +200,12 @@ def tile_bytes_per_pixel(config: MIRNetV2Config, dtype: torch.dtype) -> float:
     """The peak of a sweep for each pixel it looks at, from a run on a tiny picture."""
     size = 32
     cpu = torch.device("cpu")
-    image = torch.zeros(1, config.in_channels, size, size, dtype=dtype)
+    image = torch.zeros(1, config.in_channels, size, size)
     sizes = canvas_sizes(config, size, size).values()
     resting = sum(rows * columns * channels for rows, columns, channels in sizes) * dtype.itemsize
     # Its weights are drawn at random; the caller's random numbers stay as they are.
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        network = build(config).to(dtype).eval()
-        with LiveBytes() as live:
+        network = build(config).eval()
+        with lowered("cpu", dtype), LiveBytes() as live:
             stream(network, image, tile=(size, size), rest=Memory(dtype, cpu))  # type: ignore[arg-type]
     return float(live.peak - resting) / size**2

@@ -25,6 +25,10 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 RUNTIME = 48 << 20
 """Bytes that the convolution library takes when it first runs, for its kernels and its scratch."""
 
+HEAP = 80 << 20
+"""Bytes that the C library's heap keeps, at most as seen: it takes blocks of less than 32 MiB from
+there, and gives back nothing below one that is still in use."""
+
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 
@@ -41,7 +45,7 @@ def estimate_memory(
     padded_height, padded_width = padded_size(height, width, config.multiple)
     inputs = height * width * config.in_channels * torch.float32.itemsize
     features = padded_height * padded_width * bytes_per_pixel(config, dtype)
-    return round(batch * (inputs + features)) + RUNTIME
+    return round(batch * (inputs + features)) + RUNTIME + HEAP
 
 
 @lru_cache
@@ -54,10 +58,15 @@ def bytes_per_pixel(config: NetworkConfig, dtype: torch.dtype) -> float:
     size = 32
     # Its weights are drawn at random; the caller's random numbers stay as they are.
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        network = build(config).to(dtype).eval()
-        with LiveBytes() as live:
-            network(torch.zeros(1, config.in_channels, size, size, dtype=dtype))
+        network = build(config).eval()
+        with lowered("cpu", dtype), LiveBytes() as live:
+            network(torch.zeros(1, config.in_channels, size, size))
     return float(live.peak) / size**2
+
+
+def lowered(kind: str, dtype: torch.dtype) -> torch.autocast:
+    """The context in which a network computes in this arithmetic on this kind of device."""
+    return torch.autocast(kind, dtype, enabled=dtype != torch.float32)
 
 
 def available_memory(device: torch.device) -> int:

@@ -18,6 +18,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth
+from mirnet.inference.fit import Fit
 from mirnet.inference.pil import is_pil, through_array
 from mirnet.inference.planning import Job
 from mirnet.inference.running import Runner
@@ -230,12 +231,15 @@ class Restorer:
         job = Job(Path(source), Path(target), None if right is None else Path(right))
         return steps.write(steps.restore(steps.read(job), job), job.target)
 
-    def require_memory(self, height: int, width: int, treatment: Treatment, *, where: str) -> None:
-        """Raise InsufficientMemoryError, which begins with ``where``, if such a photo won't fit."""
+    def require_memory(self, height: int, width: int, treatment: Treatment, *, where: str) -> Fit:
+        """How such a photo will go through memory, in the arithmetic of ``dtype``.
+
+        Raises InsufficientMemoryError, which begins with ``where``, if it won't fit.
+        """
         factor = treatment.enlarge
-        self._runner.fits(
+        return self._runner.fits(
             height * factor, width * factor, where=where, after=treatment.bytes_per_pixel
-        )
+        )[0]
 
     @property
     def room(self) -> int:

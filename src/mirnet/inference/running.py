@@ -13,7 +13,7 @@ from mirnet.choices import Runtime
 from mirnet.errors import NonFiniteError
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.fit import Fit, choose_fit, room_for
-from mirnet.inference.memory import estimate_memory
+from mirnet.inference.memory import estimate_memory, lowered
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.streaming.canvas import Memory, Rest, Scratch
 from mirnet.inference.streaming.stream import Progress, ignore_progress, stream
@@ -112,7 +112,7 @@ class Runner:
             for_8_bits: whether it is rounded to 8 bits, and bfloat16 will do where a runtime is
                 faster with it.
             after: bytes a pixel that the caller needs for what comes after.
-            progress: told how many tiles are done, of how many.
+            progress: told how many sweeps over the pictures are done, of how many, in tiles.
 
         Raises:
             InsufficientMemoryError: it will not fit.
@@ -172,13 +172,15 @@ class Runner:
     def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
         assert isinstance(self.network, MIRNetV2)
         assert way.tile
-        tiled = []
-        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+        tiled: list[Tensor] = []
+
+        def told(done: int, total: int) -> None:
+            progress(len(tiled) * total + done, len(images) * total)
+
+        with lowered(self.device.type, dtype):
             for image in images[:, None]:
                 rest = _rest(way, dtype, self.device)
-                tiled.append(
-                    stream(self.network, image, tile=way.tile, rest=rest, progress=progress)
-                )
+                tiled.append(stream(self.network, image, tile=way.tile, rest=rest, progress=told))
         return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
 
     def _announce(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mirnet.inference.memory import lowered
 from mirnet.models.network import Network
 
 
@@ -19,6 +20,6 @@ class PyTorch:
     @torch.no_grad()
     def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Run a batch, as ``Backend`` says."""
-        with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+        with lowered(images.device.type, dtype):
             outputs: Tensor = self._network(images)
             return outputs.float()
