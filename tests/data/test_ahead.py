@@ -14,7 +14,7 @@ from mirnet.data.ahead import MOST, in_order
 def test_results_come_in_order_and_few_wait(
     cores: int, threads: int | None, waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "_cores", lambda: cores)
+    monkeypatch.setattr(ahead, "cores", lambda: cores)
     taken: list[int] = []
 
     def items() -> Iterator[int]:
@@ -26,8 +26,3 @@ def test_results_come_in_order_and_few_wait(
     assert next(results) == (0, 0)
     assert len(taken) == waiting + 1
     assert list(results) == [(number, number * 2) for number in range(1, 20)]
-
-
-def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
-    assert ahead._cores() == 3
