@@ -66,7 +66,7 @@ class Cluster:
 
     def _answer(self, member: Member, job: Job | None, thing: object) -> None:
         future: Future[Any] = Future()
-        dies = self.kills(member.place.node, job and job.source.name)
+        dies = self.kills(member.place.node, job.source.name if job else None)
         if dies:
             self._dead.setdefault(member, dies)
         if member in self._dead:
