@@ -152,7 +152,7 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_handlers_of_signals_stay_ours(ray: FakeRay) -> None:
-    class OursError(Exception):
+    class OursError(BaseException):
         pass
 
     def ours(*_: object) -> None:

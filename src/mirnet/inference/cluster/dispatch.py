@@ -30,7 +30,7 @@ UNREADY, USELESS = 3, 10
 """When so many workers have died at a place, one after the other, before they were ready or without
 having restored a photo, it is given up."""
 PATIENCE_S = 5.0
-"""After so long a silence the cluster is asked whether it is still there."""
+"""So often the cluster is asked whether it is still there."""
 SLOW_S = 60.0
 """After so long without any worker that is ready a word is said."""
 
@@ -111,13 +111,15 @@ class _Dispatch:
             self._crew.hire(place)
         total = len(self._todo.jobs)
         self._progress(0, total, self._todo.jobs[0].source)
+        asked = time.monotonic()
         while self._done < total:
             answer = self._crew.answer(PATIENCE_S)
-            if answer is None:
+            if answer and answer.member in self._crew.members:  # else it died; that was seen to
+                self._take(answer)
+            if time.monotonic() > asked + PATIENCE_S:
                 self._session.require_head()
                 self._say_if_slow()
-            elif answer.member in self._crew.members:  # else it died, and that was seen to
-                self._take(answer)
+                asked = time.monotonic()
 
     def end(self) -> None:
         """Take what is being written, end all workers, and put the report in the photos' order."""

@@ -115,7 +115,7 @@ def connected(address: str | None) -> Iterator[Session]:
         _start(ray, address)
         yield Session(ray)
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"Ray: {one_line(error)}; docs/cluster.md says what helps") from error
+        raise ClusterError(f"Ray: {_begun(error)}; docs/cluster.md says what helps") from error
     finally:
         ray.shutdown()
 
@@ -125,9 +125,13 @@ def why_it_died(error: Exception) -> str:
     cause = getattr(error, "cause", None)
     if isinstance(cause, Exception):
         return f"{type(cause).__name__}: {one_line(cause)}"
-    text = one_line(error)
-    detail = re.search(r"exit detail: (.+?[^ ])[.:] ", text)
-    return detail[1] if detail else text.partition(". ")[0]
+    detail = re.search(r"exit detail: (.+?[^ ])[.:] ", one_line(error))
+    return detail[1] if detail else _begun(error)
+
+
+def _begun(error: Exception) -> str:
+    """The first sentence: Ray's messages are long."""
+    return one_line(error).partition(". ")[0].removesuffix(".")
 
 
 def _ray() -> ModuleType:
@@ -155,7 +159,7 @@ def _start(ray: ModuleType, address: str | None) -> None:
             )
     except Exception as error:  # Ray raises bare ones, too
         raise ClusterError(
-            f"Ray: can't be started or joined ({one_line(error)}); docs/cluster.md says what helps"
+            f"Ray: can't be started or joined ({_begun(error)}); docs/cluster.md says what helps"
         ) from error
 
 
