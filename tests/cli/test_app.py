@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -24,7 +25,7 @@ from mirnet.choices import (
     TaskName,
 )
 from mirnet.cli.app import main
-from mirnet.cli.doctor import OPTIONAL, PURPOSES
+from mirnet.cli.doctor import EXTRAS
 from mirnet.data.sources import DATASETS
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.inference.devices import DTYPES
@@ -209,7 +210,9 @@ def test_doctor_says_what_extras_add_and_which_originals_are_read(
     text = output_of(capsys, "doctor")
     assert re.search(r"pillow-heif +[\d.]+ \(photos of phones\)\n", text)
     assert "HEIC, read alone: .heic, .heif, .hif\n" in text
-    assert set(PURPOSES) == set(OPTIONAL)
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(declared) - {"dev"}
     there = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "pillow_heif" else there(name)
@@ -220,7 +223,7 @@ def test_doctor_says_what_extras_add_and_which_originals_are_read(
 def test_doctor_says_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mirnet.cli.doctor.OPTIONAL", {"train": ("no-such-package",)})
+    monkeypatch.setattr("mirnet.cli.doctor.EXTRAS", {"train": ("training", ("no-such",))})
     assert 'missing; pip install "mirnet[train]"' in output_of(capsys, "doctor")
 
 

@@ -8,25 +8,21 @@ from importlib.metadata import PackageNotFoundError, version
 import mirnet
 
 CORE = ("torch", "numpy", "pyvips", "pyvips-binary", "safetensors", "cyclopts", "rich", "psutil")
-OPTIONAL = {
-    "train": ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py"),
-    "baselines": ("bm3d", "scikit-image"),
-    "lpips": ("torchmetrics",),
-    "fast": ("openvino",),
-    "heic": ("pillow-heif",),
-    "export": ("onnx", "onnxruntime", "onnxscript"),
-    "hub": ("huggingface-hub",),
-    "scale": ("ray",),
+EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "train": (
+        "training, .mat files, figures",
+        ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py"),
+    ),
+    "baselines": ("classical methods beside the network", ("bm3d", "scikit-image")),
+    "lpips": ("the LPIPS score", ("torchmetrics",)),
+    "fast": ("faster on a CPU", ("openvino",)),
+    "heic": ("photos of phones", ("pillow-heif",)),
+    "export": ("networks for other programs", ("onnx", "onnxruntime", "onnxscript")),
+    "serve": ("a page and an HTTP API", ("fastapi", "uvicorn", "httpx")),
+    "hub": ("weights on hubs", ("huggingface-hub",)),
+    "scale": ("batches on many machines", ("ray",)),
 }
-PURPOSES = {
-    "train": "training, .mat files, figures",
-    "baselines": "classical methods beside the network",
-    "lpips": "the LPIPS score",
-    "fast": "faster on a CPU",
-    "heic": "photos of phones",
-    "export": "networks for other programs",
-}
-"""What each extra adds."""
+"""What each extra adds, and with which packages."""
 
 
 def doctor() -> int:
@@ -36,9 +32,9 @@ def doctor() -> int:
     """
     print(f"mirnet {mirnet.__version__}, Python {platform.python_version()}, {platform.platform()}")
     broken = [name for name in CORE if not _report(name, f"pip install {name}")]
-    for extra, names in OPTIONAL.items():
+    for extra, (purpose, names) in EXTRAS.items():
         for name in names:
-            _report(name, f'pip install "mirnet[{extra}]"', PURPOSES[extra])
+            _report(name, f'pip install "mirnet[{extra}]"', purpose)
     if broken:
         return 1
     _report_devices()
