@@ -56,6 +56,15 @@ def test_an_accepted_photo_lies_under_our_names(tmp_path: Path) -> None:
     assert job.task == "denoising"
 
 
+def test_two_views_give_a_result_of_the_command_lines_name(tmp_path: Path) -> None:
+    right = ("right", UploadFile(io.BytesIO(EXAMPLE.read_bytes()), filename="IMG_R.png"))
+    left = form(EXAMPLE.read_bytes(), "IMG_L.png", task="dual-pixel-deblurring", format="tif")
+    job = accepted(FormData([*left.multi_items(), right]), Settings(), tmp_path)
+    assert (job.name, job.result_name) == ("IMG_L.png", "IMG.tif")
+    assert job.errand.right
+    assert job.errand.right.read_bytes() == EXAMPLE.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("content", "name", "fields", "error", "says"),
     [

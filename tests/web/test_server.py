@@ -270,8 +270,13 @@ def test_after_a_kill_nothing_is_left(start: Start, tmp_path: Path) -> None:
 
 def test_a_signal_ends_it_with_its_files(start: Start, tmp_path: Path) -> None:
     server = start()
-    submit(ready(server), slow_photo(tmp_path))
-    server.process.send_signal(signal.SIGINT)
+    http = ready(server)
+    job = submit(http, slow_photo(tmp_path))
+    with http.stream("GET", job["links"]["events"]) as response:
+        lines = response.iter_lines()
+        next(lines)
+        server.process.send_signal(signal.SIGINT)
+        assert '"state": "cancelled"' in "".join(lines)  # who watches is told
     assert server.process.wait(30) == 130
     assert not list(server.temporary.glob("mirnet-serve-*"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from mirnet.web.telemetry import Telemetry
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(settings: Settings, devices: tuple[str, ...], folder: Path) -> Gate:
-    """The application as ASGI.
+def create_app(
+    settings: Settings, devices: tuple[str, ...], folder: Path
+) -> tuple[Gate, Callable[[], None]]:
+    """The application as ASGI, and what ends its jobs, to be called before connections end.
 
     Args:
         settings: what the server was told.
@@ -84,4 +86,4 @@ def create_app(settings: Settings, devices: tuple[str, ...], folder: Path) -> Ga
         lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         return JSONResponse({"detail": "; ".join(lines)}, 422)
 
-    return Gate(app, settings)
+    return Gate(app, settings), jobs.close

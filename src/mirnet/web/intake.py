@@ -18,6 +18,7 @@ from mirnet.checkpoints.catalog import CATALOG
 from mirnet.errors import MirnetError
 from mirnet.imaging.io import check_writable, read_header, written_suffix
 from mirnet.imaging.photo import PhotoHeader
+from mirnet.inference.views import unmarked
 from mirnet.tasks.registry import TASKS
 from mirnet.tasks.weights import checkpoint_for_photos, weights_for
 from mirnet.web.job import SHOWABLE, Errand, Job
@@ -105,8 +106,8 @@ def _stored(
     written = f".{order.format}"
     if order.format == "keep":
         written = written_suffix(source, order.depth) or suffix
-    stem = name[: -len(suffix)] if name.lower().endswith(suffix) else name
-    result_name = name if written == suffix else stem + written
+    shown = unmarked(Path(name), 0).name if right else name  # as the command line names it
+    result_name = shown if written == suffix else shown[: len(shown) - len(suffix)] + written
     target = folder / "out" / f"photo{written}"
     target.parent.mkdir()
     try:

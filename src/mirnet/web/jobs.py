@@ -112,6 +112,11 @@ class Jobs:
         """End a job that is not over; whoever works on it notices."""
         self.end(job, "cancelled")
 
+    def close(self) -> None:
+        """Cancel all that is not over, so that whoever watches comes to an end."""
+        for job in self.all():
+            self.cancel(job)
+
     def forget(self, job: Job) -> None:
         """Cancel it if need be, and remove it and its files."""
         self.cancel(job)

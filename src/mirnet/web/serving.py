@@ -9,7 +9,7 @@ import socket
 import tempfile
 import webbrowser
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,8 +33,9 @@ def serve(settings: Settings, *, opens: bool = False) -> None:
     """
     devices = _devices(settings.device)
     with _listening(settings) as listening, own_folder(Path(tempfile.gettempdir())) as folder:
+        app, close = create_app(settings, devices, folder)
         config = uvicorn.Config(
-            create_app(settings, devices, folder),
+            app,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -44,7 +45,20 @@ def serve(settings: Settings, *, opens: bool = False) -> None:
         print(f"mirnet serves at {address} (Ctrl-C ends it)", flush=True)
         if opens:
             webbrowser.open(address)
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config, close).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends its jobs before its connections: who watches one would hold a connection open."""
+
+    def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._close = close
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests, and end."""
+        self._close()
+        await super().shutdown(sockets)
 
 
 def _devices(device: str) -> tuple[str, ...]:
