@@ -149,15 +149,18 @@ class _Dispatch:
         self._feed(member)
 
     def _note(self, member: Member, job: Job, came: Came) -> None:
-        member.jobs.remove(job)
         for level, line in came.said:
             logger.log(level, "%s", line)
         if came.failure is None:
             self._todo.note(job, came.content)
+            member.jobs.remove(
+                job
+            )  # not before: a signal may come, and `end` asks for what is left
             self._outcome.note_restored(job, came.notes)
             self._died_at[member.place] = 0
         else:
             self._outcome.note_failed(job, came.failure)
+            member.jobs.remove(job)
         self._count(job)
 
     def _feed(self, member: Member) -> None:
