@@ -167,9 +167,12 @@ def choose_fit(
     if fitting:
         return fitting
     least = min(ways, key=lambda way: (way.memory, way.host))
-    is_limited = limit is not None and limit - held <= free
-    needed = [f"{in_bytes(least.memory + held * is_limited)} of memory"]
-    there = [f"{in_bytes(limit)} are allowed" if is_limited else f"{in_bytes(free)} are free"]
+    if limit is not None and limit - held <= free:
+        needed = [f"{in_bytes(least.memory + held)} of memory"]
+        there = [f"{in_bytes(limit)} are allowed"]
+    else:
+        needed = [f"{in_bytes(least.memory)} of memory"]
+        there = [f"{in_bytes(free)} are free"]
     if least.host:
         needed.append(f"{in_bytes(least.host)} of the host's")
         there.append(f"{in_bytes(on_host)} on the host")
