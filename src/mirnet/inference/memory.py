@@ -27,8 +27,8 @@ RUNTIME = 48 << 20
 
 HEAP = 80 << 20
 """Bytes that the C library's heap keeps: it takes blocks of less than 32 MiB from there, and gives
-back nothing below one that is still in use. Seen were up to 55 MiB beyond ``RUNTIME`` with the small
-network; with the paper's 44 in float32, and 77 and 166 in bfloat16."""
+back nothing below one that is still in use. Beyond ``RUNTIME``, up to 55 MiB were seen with the
+small network; with the paper's 44 in float32, and 77 and 166 in bfloat16."""
 
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
