@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mirnet.atomic import _prefix
 from mirnet.errors import PhotoError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome, run
@@ -170,3 +171,12 @@ def test_failures_are_listed_in_the_photos_order(tmp_path: Path) -> None:
     steps = Fails(PhotoError("no photo"), "read")
     outcome = run(made(tmp_path, "a", "bad", "b"), lambda: steps, output=tmp_path / "out")
     assert [path.name for path in outcome.failures] == ["a", "bad", "b"]
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    plan, output = made(tmp_path, "a"), tmp_path / "out"
+    output.mkdir()
+    left = output / f"{_prefix()}{2**22 + 1}-00000000.tmp.png"  # of no process that there can be
+    left.touch()
+    run(plan, Copies, output=output)
+    assert not left.exists()

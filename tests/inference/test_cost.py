@@ -67,6 +67,14 @@ def test_the_peak_is_counted_from_what_lay_there_before(monkeypatch: pytest.Monk
     assert measure_cost(TINY, 8, 8, **KIND).memory == 7 << 20
 
 
+def test_the_estimate_is_of_the_arithmetic_that_is_measured() -> None:
+    low, high = (
+        measure_cost(TINY, 256, 256, **KIND | {"precision": precision}).estimate
+        for precision in ("bfloat16", "float32")
+    )
+    assert low < high - (5 << 20)
+
+
 def test_no_runs_are_refused() -> None:
     with pytest.raises(ConfigError, match="runs: must be a whole number from 1"):
         measure_cost(TINY, 8, 8, runs=0)

@@ -165,3 +165,29 @@ def test_views_that_don_t_belong_together_are_refused_before_they_are_decoded(
         restorer.restore_file(left, out, right=right)
     with pytest.raises(PhotoError, match="is the input itself"):
         two_views.restore_file(left, right, right=right)
+
+
+def test_notes_of_both_views_and_doubts_before_and_after_are_told(
+    two_views: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("doubts_before", "doubts_after"):
+        monkeypatch.setattr(f"mirnet.inference.files.{name}", lambda *_, name=name: (name,))
+    left, right = (
+        Photo(pixels=random_pixels((9, 14, 3)), notes=("of both", f"of the {side}"))
+        for side in ("left", "right")
+    )
+    restored = FileSteps(two_views).restore((left, right), Job(Path("l.png"), Path("o.png")))
+    said = ("of both", "of the left", "of the right", "doubts_before", "doubts_after")
+    assert restored.notes == said
+
+
+def test_both_views_count_in_what_is_read_ahead(
+    two_views: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = tmp_path / "l.png", tmp_path / "r.png"
+    for path in (left, right):
+        write_photo(Photo(pixels=random_pixels((40, 50, 3))), path)
+    for room, is_read in ((2 * 40 * 50 * 3 * 32, True), (2 * 40 * 50 * 3 * 32 - 32, False)):
+        monkeypatch.setattr(Restorer, "room", room)
+        ahead = FileSteps(two_views).read_ahead(Job(left, tmp_path / "out.png", right))
+        assert (ahead is not None) == is_read

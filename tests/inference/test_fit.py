@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,6 +87,32 @@ def test_what_will_not_fit_at_all_is_refused_with_what_would_do(free: dict[str, 
     assert "\n" not in message
     least = int(message.split("at least ")[1].split(" MiB", maxsplit=1)[0]) + 1
     assert choose(3000, 4000, limit=least << 20)
+
+
+def test_a_limit_counts_with_what_the_process_holds_already(free: dict[str, int]) -> None:
+    """1.1 GiB are allowed, of which 0.25 are held; 1 GiB is free: the limit is what is short."""
+    free["cpu"], free["disk"] = GIB, 0
+    with pytest.raises(InsufficientMemoryError, match=r"1\.1 GiB are allowed"):
+        choose(4000, 3000, limit=round(1.1 * GIB))
+
+
+def test_each_image_of_a_batch_counts(free: dict[str, int]) -> None:
+    one, three = (list(fits(SMALL, 900, 800, batch=n, device=CPU, after=3000)) for n in (1, 3))
+    assert three[0].memory == estimate_memory(SMALL, 900, 800, batch=3)
+    values, after = 24 + fit.PHOTO, 3000
+    assert one[1].memory == (after + values) * 900 * 800
+    assert three[1].memory == (3 * after + 3 * 24 + fit.PHOTO) * 900 * 800
+
+
+def test_beside_a_gpu_the_host_holds_images_and_what_rests_or_is_touched() -> None:
+    ways = {way.rests: way for way in fits(SMALL, 3000, 4000, device=torch.device("cuda"))}
+    photo = 3000 * 4000 * 3 * np.dtype(np.uint16).itemsize
+    images = 3000 * 4000 * 6 * np.dtype(np.float32).itemsize + photo
+    resting = ways["scratch"].scratch
+    assert ways["device"].host == images
+    assert ways["host"].host == images + resting
+    beside = (128 + 4 * 3 * SMALL.multiple) / 3000
+    assert ways["scratch"].host == pytest.approx(images + beside * resting, abs=2)
 
 
 def test_a_full_disk_leaves_what_needs_none(free: dict[str, int]) -> None:

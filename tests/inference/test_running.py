@@ -172,3 +172,36 @@ def test_progress_of_a_batch_in_tiles_goes_from_its_first_image_to_its_last(
     )
     sweeps = 1 + len(TINY.groups) * TINY.columns
     assert told == [(done, 2 * sweeps) for done in range(1, 2 * sweeps + 1)]
+
+
+def test_what_a_runtime_lowered_by_itself_has_a_second_try(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The runner's arithmetic is float32; the picture went in bfloat16, since it has 8 bits."""
+
+    class Overflows(MIRNetV2):
+        def forward(self, image: Tensor) -> Tensor:
+            return image * (float("nan") if torch.is_autocast_enabled("cpu") else 1)
+
+    def pick(runtimes: Runtimes, pixels: int, wanted: Wanted) -> tuple[Any, torch.dtype]:
+        return runtimes._pytorch, torch.bfloat16 if wanted.for_8_bits else wanted.dtype
+
+    monkeypatch.setattr(Runtimes, "pick", pick)
+    image = torch.rand(1, 3, 8, 8)
+    runner = Runner(Overflows(TINY), CPU, torch.float32, None)
+    assert torch.equal(runner(image, where="a.png", for_8_bits=True), image)
+    assert "redone in float32" in caplog.text
+
+
+def test_what_comes_after_the_network_is_planned_for(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def choose(*_: Any, after: int, **__: Any) -> list[fit.Fit]:
+        asked.append(after)
+        return [fit.Fit("nowhere", None, 1)]
+
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", choose)
+    Restorer(tiny_model, device="cpu")(np.zeros((4, 4, 3), np.uint8), detail=0.5)
+    assert asked == [128]

@@ -4,10 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.models.rcb import ContextModule
+from mirnet.models.skff import SelectiveKernelFusion, pool
 
 TINY: dict[str, Any] = {"width": 16, "blocks": 1, "groups": (2,)}
 
@@ -102,8 +104,7 @@ def test_wrong_shapes_are_refused_with_the_reason() -> None:
         model(torch.rand(1, 3, 8, 9))
 
 
-def test_reductions_stay_in_float32_under_autocast() -> None:
-    """A global sum in half precision would be off by far more than the convolutions' rounding."""
+def test_half_precision_is_close_and_gives_float32() -> None:
     torch.manual_seed(0)
     model = MIRNetV2(tiny()).eval()
     image = torch.rand(1, 3, 256, 256)
@@ -115,13 +116,59 @@ def test_reductions_stay_in_float32_under_autocast() -> None:
     assert (half - exact).abs().max() < 0.02
 
 
-def test_the_softmax_over_positions_is_taken_in_float32() -> None:
-    """Equal weights of 1/N that bfloat16 would round all to the same side add up to 1."""
-    height, width = 36, 44
-    rounded = torch.tensor(1 / (height * width)).bfloat16().double() * height * width
-    assert rounded < 0.9975  # what doing it in half precision would give
+def attended(scores: Tensor, features: Tensor) -> Tensor:
+    """The context's vector in float64."""
+    weights = torch.softmax(scores.double().flatten(2), 2)
+    return (features.double().flatten(2) * weights).sum(2)[:, :, None, None]
+
+
+def test_the_softmax_over_positions_and_its_sum_are_taken_in_float32() -> None:
+    """The scores are half precision; what is made of them is not, or it was off by 1e-3."""
+    torch.manual_seed(0)
     context = ContextModule(8)
-    torch.nn.init.zeros_(context.mask.weight)
-    features = torch.ones(1, 8, height, width).bfloat16()
+    features = torch.randn(1, 8, 36, 44).bfloat16()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert (context.attend(features).vector().double() - 1).abs().max() < 0.001
+        expected = attended(context.mask(features), features)
+        assert (context.attend(features).vector() - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("shift", [-200.0, 0.0, 200.0])
+def test_sums_over_parts_merge_though_their_scores_lie_far_apart(shift: float) -> None:
+    torch.manual_seed(0)
+    context = ContextModule(4)
+    torch.nn.init.ones_(context.mask.weight)
+    parts = [torch.randn(1, 4, 6, 5) + offset / 4 for offset in (0.0, shift, shift / 80)]
+    whole = torch.cat(parts, 2)
+    with torch.inference_mode():
+        first, *others = (context.attend(part) for part in parts)
+        for other in others:
+            first = first.merged(other)
+        expected = attended(context.mask(whole), whole)
+    torch.testing.assert_close(first.vector().double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_means_of_half_precision_are_rounded_once() -> None:
+    torch.manual_seed(0)
+    features = torch.rand(1, 256, 7, 9).bfloat16()
+    assert torch.equal(pool(features), features.double().mean((2, 3), keepdim=True).bfloat16())
+
+
+def test_weights_of_the_fusion_are_rounded_once() -> None:
+    torch.manual_seed(0)
+    fusion = SelectiveKernelFusion(64)
+    pooled = [torch.randn(1, 64, 1, 1).bfloat16() for _ in range(2)]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        squeezed = fusion.activation(fusion.squeeze(torch.stack(pooled).sum(0)))
+        scores = torch.stack([conv(squeezed) for conv in fusion.select])
+        expected = torch.softmax(scores.double(), 0).bfloat16()
+        assert torch.equal(fusion.weights(pooled), expected)
+
+
+def test_the_last_convolution_is_in_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    model = MIRNetV2(tiny()).eval()
+    features = torch.randn(1, 16, 12, 12).bfloat16()
+    with torch.inference_mode():
+        expected = model.conv_out(features.float())
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(model.to_image(features), expected)

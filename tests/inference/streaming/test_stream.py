@@ -13,7 +13,7 @@ from mirnet.imaging.io import read_photo
 from mirnet.imaging.quantize import to_planes
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.streaming.canvas import Memory, Scratch
-from mirnet.inference.streaming.stream import stream
+from mirnet.inference.streaming.stream import _Mean, stream
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 
@@ -127,3 +127,11 @@ def test_progress_is_told_after_each_sweep() -> None:
     )
     sweeps = 1 + len(model.config.groups) * model.config.columns
     assert told == [(i + 1, sweeps) for i in range(sweeps)]
+
+
+def test_the_mean_of_many_tiles_keeps_its_digits() -> None:
+    mean = _Mean()
+    tile = torch.full((1, 1, 3, 7), 0.1)
+    for _ in range(20_000):  # 100 megapixels in small tiles
+        mean.add(tile)
+    assert float(mean.value()) == pytest.approx(0.1, rel=2e-7)
