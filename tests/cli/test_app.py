@@ -210,6 +210,7 @@ def test_doctor_says_what_extras_add_and_which_originals_are_read(
     text = output_of(capsys, "doctor")
     assert re.search(r"pillow-heif +[\d.]+ \(photos of phones\)\n", text)
     assert "HEIC, read alone: .heic, .heif, .hif\n" in text
+    assert re.search(r"RAW, read alone: .*\.dng.*\.nef", text)
     assert set(PURPOSES) == set(OPTIONAL)
     there = importlib.util.find_spec
     monkeypatch.setattr(

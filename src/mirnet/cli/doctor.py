@@ -14,6 +14,7 @@ OPTIONAL = {
     "lpips": ("torchmetrics",),
     "fast": ("openvino",),
     "heic": ("pillow-heif",),
+    "raw": ("rawpy",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
 }
 PURPOSES = {
@@ -22,6 +23,7 @@ PURPOSES = {
     "lpips": "the LPIPS score",
     "fast": "faster on a CPU",
     "heic": "photos of phones",
+    "raw": "RAW of cameras",
     "export": "networks for other programs",
 }
 """What each extra adds."""

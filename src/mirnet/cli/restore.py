@@ -40,7 +40,7 @@ def restore(
     memory: str | None = None,
     runtime: Runtime = "auto",
 ) -> int:
-    """Restore photos: PNG, JPEG, TIFF, WebP, AVIF and HEIC, 8 or 16 bit, metadata kept.
+    """Restore photos: PNG, JPEG, TIFF, WebP, AVIF, HEIC and RAW, 8 or 16 bit, metadata kept.
 
     Dual-pixel photos are two files, named IMG_L.png and IMG_R.png or alike in folders left/ and
     right/, or one TIFF whose two pages are the left and the right view.
@@ -75,8 +75,8 @@ def restore(
         Bits per channel of the results; as the input has, unless told.
     format
         File format of the results; as the input has, unless told. HEIC becomes JPEG, or TIFF if a
-        JPEG can't hold it. Of a.jpg and a.png in one folder, the one that changes keeps its old
-        suffix too: a.jpg.png.
+        JPEG can't hold it, and RAW becomes TIFF. Of a.jpg and a.png in one folder, the one that
+        changes keeps its old suffix too: a.jpg.png.
     quality
         Of JPEG, WebP and AVIF, from 1 to 100; 95, or lossless if the input is, unless told.
     allow_damaged
