@@ -213,6 +213,7 @@ def test_doctor_says_what_extras_add_and_which_originals_are_read(
     with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
         declared = tomllib.load(file)["project"]["optional-dependencies"]
     assert set(EXTRAS) == set(declared) - {"dev"}
+    assert re.search(r"RAW, read alone: .*\.dng.*\.nef", text)
     there = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "pillow_heif" else there(name)

@@ -12,6 +12,7 @@ import torch
 
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
+from mirnet.imaging.exif import main_directory
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference import fit
@@ -20,6 +21,7 @@ from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY, random_pixels
+from tests.imaging.containers.dngs import dng
 from tests.imaging.containers.heics import heic
 
 MakePhoto = Callable[..., Path]
@@ -355,13 +357,13 @@ def test_notes_and_passed_by_files_are_named(
     folder = tmp_path / "in"
     whole = make_photo("in/a.jpg", (64, 64, 3)).read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    for name in ("b.dng", "c.NEF", "notes.txt"):
+    for name in ("b.bmp", "c.PSD", "notes.txt"):
         (folder / name).write_text("x")
     options = [folder, "-o", tmp_path / "out", "--weights", tiny_weights]
     assert restore(*options) == 1
     error = capsys.readouterr().err
     assert re.search(r"cut\.jpg: truncated or damaged .* with --allow-damaged\n", error)
-    assert "left alone: 2 files of other kinds (.dng, .nef)" in error
+    assert "left alone: 2 files of other kinds (.bmp, .psd)" in error
     assert restore(*options, "--allow-damaged") == 0
     assert "cut.jpg: damaged (" in capsys.readouterr().err
     assert files(tmp_path / "out") == ["a.jpg", "cut.jpg"]
@@ -385,14 +387,22 @@ def test_photos_of_phones_are_written_as_what_can_hold_them(
     assert "2 already done" in capsys.readouterr().err
 
 
-def test_a_raw_photo_that_is_named_fails_for_its_reason(
+def test_raw_is_developed_and_written_as_tiff(
     tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "a.raf").write_bytes(b"FUJIFILMCCD-RAW " + bytes(99))
-    options = [tmp_path / "a.raf", "-o", tmp_path / "out", "--weights", tiny_weights]
-    for more in ([], ["--format", "png"]):
-        assert restore(*options, *more) == 1
-        assert "a.raf: is a RAW photo; develop it" in capsys.readouterr().err
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.DNG").write_bytes(dng(random_pixels((24, 32, 3)) / 255))
+    write_photo(Photo(pixels=random_pixels((24, 32, 3))), folder / "a.JPG")
+    (folder / "b.raf").write_bytes(b"FUJIFILMCCD-RAW " + bytes(99))
+    options = [folder, "-o", out, "--weights", tiny_weights, "--strength", "0"]
+    assert restore(*options) == 1
+    assert "b.raf: can't be decoded (" in capsys.readouterr().err
+    assert files(out) == ["a.DNG.tif", "a.JPG"]
+    restored, developed = read_photo(out / "a.DNG.tif"), read_photo(folder / "a.DNG")
+    assert np.array_equal(restored.pixels, developed.pixels)
+    fields = [main_directory(photo.metadata.exif).fields for photo in (restored, developed)]
+    assert fields[0][271] == fields[1][271]
 
 
 def test_an_output_that_can_t_be_written_is_named_before_any_work(

@@ -1,6 +1,6 @@
 """Mutated photos: whatever stands in a file, there is a photo or one clear line.
 
-500 here, and 200 of HEIC, each of which takes a process; ``MUTATIONS=20000 pytest
+500 here, and 210 of HEIC and DNG, each of which takes a process; ``MUTATIONS=20000 pytest
 tests/imaging/test_mutations.py`` makes more.
 """
 
@@ -21,10 +21,11 @@ from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
 
 from .containers.conftest import exif_block
+from .containers.dngs import dng
 from .containers.heics import heic
 
 COUNT = int(os.environ.get("MUTATIONS", "500"))
-ORIGINALS_COUNT = int(os.environ.get("MUTATIONS", "200"))
+ORIGINALS_COUNT = int(os.environ.get("MUTATIONS", "210"))
 NAMES = (
     "a.png",
     "b.png",
@@ -135,10 +136,11 @@ def originals() -> dict[str, bytes]:
     return {
         "a.heic": heic(pixels, exif=block, xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"),
         "b.heic": heic(large, bits=10, exif=block, tile_size=128),
+        "a.dng": dng(pixels[:, :, :3] / 255, bits=12, black=64, white=4000, orientation=6),
     }
 
 
-@pytest.mark.parametrize("name", ["a.heic", "b.heic"])
+@pytest.mark.parametrize("name", ["a.heic", "b.heic", "a.dng"])
 def test_a_mutated_original_is_a_photo_or_one_line(
     originals: dict[str, bytes], name: str, tmp_path: Path
 ) -> None:

@@ -34,14 +34,14 @@ def test_a_folder_is_mirrored_without_what_other_programs_hide_in_it(
 ) -> None:
     touch(
         "in/a.png", "in/deep/b.JPG", "in/c.jfif", "in/.thumbnails/x.png", "in/@eaDir/y.jpg",
-        "in/__MACOSX/z.png", "in/.hidden.png", "in/notes.txt", "in/d.dng", "in/deep/e.CR3",
+        "in/__MACOSX/z.png", "in/.hidden.png", "in/notes.txt", "in/d.psd", "in/deep/e.JXL",
     )  # fmt: skip
     made = plan(["in"], Path("out"), suffix=None)
     assert targets(made) == {
         "in/a.png": "out/a.png", "in/c.jfif": "out/c.jfif", "in/deep/b.JPG": "out/deep/b.JPG",
     }  # fmt: skip
     assert made.faults == {}
-    assert made.left_alone == {".dng": 1, ".cr3": 1}
+    assert made.left_alone == {".psd": 1, ".jxl": 1}
 
 
 @pytest.mark.parametrize("pattern", ["**/*.png", "*/*.png"])
@@ -85,18 +85,18 @@ def test_results_never_land_among_the_photos(touch: Callable[..., None]) -> None
 
 
 def test_a_pattern_counts_what_it_passes_by(touch: Callable[..., None]) -> None:
-    touch("in/a.png", "in/b.dng")
-    assert plan(["in/*"], Path("out"), suffix=None).left_alone == {".dng": 1}
+    touch("in/a.png", "in/b.psd")
+    assert plan(["in/*"], Path("out"), suffix=None).left_alone == {".psd": 1}
 
 
 def test_originals_become_what_can_hold_them_and_keep_their_suffix_beside_namesakes(
     touch: Callable[..., None],
 ) -> None:
-    touch("in/a.HEIC", "in/b.heic", "in/c.heic", "in/c.JPG")
+    touch("in/a.HEIC", "in/b.heic", "in/c.heic", "in/c.JPG", "in/d.CR2")
     Path("in/b.heic").write_bytes(heic(random_pixels((9, 14, 3), np.uint16), bits=10))
     expected = {
         "in/a.HEIC": "out/a.jpg", "in/b.heic": "out/b.tif", "in/c.heic": "out/c.heic.jpg",
-        "in/c.JPG": "out/c.JPG",
+        "in/c.JPG": "out/c.JPG", "in/d.CR2": "out/d.tif",
     }  # fmt: skip
     assert targets(plan(["in"], Path("out"), suffix=None)) == expected
     assert targets(plan(["in/b.heic"], Path("out"), suffix=None, depth="8")) == {

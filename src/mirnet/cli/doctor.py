@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "lpips": ("the LPIPS score", ("torchmetrics",)),
     "fast": ("faster on a CPU", ("openvino",)),
     "heic": ("photos of phones", ("pillow-heif",)),
+    "raw": ("RAW of cameras", ("rawpy",)),
     "export": ("networks for other programs", ("onnx", "onnxruntime", "onnxscript")),
     "serve": ("a page and an HTTP API", ("fastapi", "uvicorn", "httpx")),
     "hub": ("weights on hubs", ("huggingface-hub",)),

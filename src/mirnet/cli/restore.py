@@ -22,7 +22,7 @@ def restore(
     address: str | None = None,
     cores_per_worker: int | None = None,
 ) -> int:
-    """Restore photos: PNG, JPEG, TIFF, WebP, AVIF and HEIC, 8 or 16 bit, metadata kept.
+    """Restore photos: PNG, JPEG, TIFF, WebP, AVIF, HEIC and RAW, 8 or 16 bit, metadata kept.
 
     Dual-pixel photos are two files, named IMG_L.png and IMG_R.png or alike in folders left/ and
     right/, or one TIFF whose two pages are the left and the right view.

@@ -40,7 +40,7 @@ HEAD = 1 << 20
 def header_of(file: Opened) -> PhotoHeader:
     """Size and kind; PhotoError if it is of a kind that isn't supported."""
     if isinstance(file.kind, Original):
-        return _told(file)
+        return _told(file, file.kind)
     contents = file.contents
     head = contents.head
     if head is None:
@@ -136,26 +136,32 @@ def _pixels(image: Any) -> AnyArray:
     return array.reshape(image.height, image.width, image.bands)
 
 
-def _told(file: Opened) -> PhotoHeader:
-    """What the container says of its picture."""
-    if file.contents.header is None:
-        raise PhotoError(f"{file.path}: doesn't say its size; get a fresh copy")
-    return file.contents.header
+def _told(file: Opened, kind: Original) -> PhotoHeader:
+    """Size and kind, as the container says them, or its decoder."""
+    if file.contents.header:
+        return file.contents.header
+    picture, _ = _ask(file, kind, file.contents.bare(file.data), pixels=None)
+    return _told_by(picture)
+
+
+def _ask(
+    file: Opened, kind: Original, bare: bytes, *, pixels: int | None
+) -> tuple[Picture, AnyArray]:
+    try:
+        return ask(kind.decoder, bare, pixels=pixels)
+    except MissingDecoderError as error:
+        raise missing(kind, file.path) from error
+    except DecoderError as error:
+        raise PhotoError(f"{file.path}: can't be decoded ({error}); get a fresh copy") from error
 
 
 def _decode_apart(
     file: Opened, kind: Original, bare: bytes, *, allow_damaged: bool
 ) -> tuple[PhotoHeader, AnyArray, tuple[str, ...]]:
-    header, fault = _told(file), file.contents.damage
+    header, fault = _told(file, kind), file.contents.damage
     if fault and not allow_damaged:
         raise _damaged(file, fault)
-    try:
-        picture, array = ask(kind.decoder, bare, pixels=header.height * header.width)
-    except MissingDecoderError as error:
-        raise missing(kind, file.path) from error
-    except DecoderError as error:
-        raise PhotoError(f"{file.path}: can't be decoded ({error}); get a fresh copy") from error
-    assert array is not None
+    picture, array = _ask(file, kind, bare, pixels=header.height * header.width)
     if header.channels == 1 and picture.channels == 4:  # libheif repeats grey that has alpha
         array, picture = array[:, :, [0, 3]], picture._replace(channels=2)
     if _told_by(picture) != header:

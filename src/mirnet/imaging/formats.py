@@ -9,7 +9,7 @@ from typing import Any
 
 from mirnet.errors import PhotoError
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers import avif, avif_writing, heic, heif, jpeg, png, tiff, webp
+from mirnet.imaging.containers import avif, avif_writing, heic, heif, jpeg, png, raw, tiff, webp
 from mirnet.imaging.containers.contents import Contents, UnusableError
 from mirnet.imaging.directories import SIGNATURES as TIFF_SIGNATURES
 from mirnet.imaging.metadata import Metadata
@@ -195,7 +195,19 @@ HEIC = Original(
     extra="heic",
     written_as=(JPEG, TIFF),
 )
-ORIGINALS = {suffix: kind for kind in (HEIC,) for suffix in kind.suffixes}
+RAW_SUFFIXES = (
+    ".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw",
+)  # fmt: skip
+RAW = Original(
+    name="RAW",
+    suffixes=RAW_SUFFIXES,
+    inspect=raw.inspect,
+    decoder="raw",
+    package="rawpy",
+    extra="raw",
+    written_as=(TIFF,),
+)
+ORIGINALS = {suffix: kind for kind in (HEIC, RAW) for suffix in kind.suffixes}
 """What can be read alone, by suffix."""
 
 
@@ -211,14 +223,16 @@ def by_suffix(path: Path) -> Format:
         ) from None
 
 
-RAW = "a RAW photo"
 OTHERS: dict[bytes, str] = {
-    b"FUJIFILMCCD-RAW": RAW, b"IIU\0": RAW, b"IIRO": RAW, b"IIRS": RAW, b"MMOR": RAW, b"FOVb": RAW,
-    b"\0MRM": RAW, b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL",
     b"\0\0\0\x0cjP  ": "JPEG 2000", b"GIF8": "GIF", b"8BPS": "a Photoshop file", b"BM": "BMP",
     b"v/1\x01": "OpenEXR", b"#?RADIANCE": "Radiance HDR", b"%PDF": "PDF", b"II\xbc": "JPEG XR",
 }  # fmt: skip
 """How files of other kinds begin, for a reason that is true."""
+
+
+RAW_SIGNATURES = (raw.FUJIFILM, *raw.TIFF_LIKE, b"FOVb", b"\0MRM")
+"""How RAW begins that doesn't begin like TIFF."""
 
 
 def by_content(data: Buffer) -> Format | Original | str:
@@ -228,14 +242,22 @@ def by_content(data: Buffer) -> Format | Original | str:
     """
     head = data[0:16]
     if head[4:8] == b"ftyp":
-        others = {b"crx ": RAW, b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000"}
+        if head[8:12] == raw.CANON:
+            return RAW
+        others = {b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000"}
         return _by_codec(data) if head[8:12] in heif.BRANDS else others.get(head[8:12], "a video")
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
-    ours = {png.SIGNATURE: PNG, b"\xff\xd8\xff": JPEG, **dict.fromkeys(TIFF_SIGNATURES, TIFF)}
-    known: dict[bytes, Format | str] = {**ours, **OTHERS}
+    if head[:4] in TIFF_SIGNATURES:
+        return RAW if tiff.is_raw(data) else TIFF
+    known: dict[bytes, Format | Original | str] = {
+        png.SIGNATURE: PNG,
+        b"\xff\xd8\xff": JPEG,
+        **dict.fromkeys(RAW_SIGNATURES, RAW),
+        **OTHERS,
+    }
     kind = next((name for start, name in known.items() if head.startswith(start)), None)
-    return kind or "no PNG, JPEG, TIFF, WebP, AVIF or HEIC file"
+    return kind or "no PNG, JPEG, TIFF, WebP, AVIF, HEIC or RAW file"
 
 
 def _by_codec(data: Buffer) -> Format | Original:

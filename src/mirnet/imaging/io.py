@@ -43,12 +43,12 @@ QUALITY = 95
 
 
 def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | None = None) -> Photo:
-    """Read a PNG, JPEG, TIFF, WebP, AVIF or HEIC file, upright.
+    """Read a PNG, JPEG, TIFF, WebP, AVIF, HEIC or RAW file, upright.
 
     The format is told by the content, not by the name. Palettes become RGB, one bit becomes 8-bit
     grey, 10 and 12 bits of AVIF and HEIC become 16, premultiplied colours are divided by their
     alpha. Values are not converted between colour spaces: what a file says of its colours otherwise
-    than by a profile becomes one.
+    than by a profile becomes one. RAW is developed to 16-bit sRGB: see `apart.raw`.
 
     Args:
         path: the file.
@@ -58,7 +58,7 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | Non
 
     Raises:
         PhotoError: the file is missing, not a photo, damaged, or of a kind that is not supported.
-        MissingDependencyError: it is HEIC, and the package that reads that is not installed.
+        MissingDependencyError: it is HEIC or RAW, and what reads that is not installed.
     """
     path = Path(path)
     with opened(path, view) as file:

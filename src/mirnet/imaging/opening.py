@@ -47,7 +47,7 @@ def opened(path: Path, view: int | None = None) -> Iterator[Opened]:
         try:
             kind = formats.by_content(data)
             if isinstance(kind, str):
-                raise PhotoError(f"{path}: {_advice(kind)}")
+                raise PhotoError(f"{path}: is {kind}; convert it to PNG or TIFF first")
             if isinstance(kind, Original):
                 _require_installed(kind, path)
             yield Opened(path, kind, data, _contents(kind, data, view))
@@ -63,12 +63,6 @@ def _contents(kind: Readable, data: Buffer, view: int | None) -> Contents:
     if kind.inspect_view is None:
         raise UnusableError(ONE_PICTURE)
     return kind.inspect_view(data, view)
-
-
-def _advice(kind: str) -> str:
-    if kind == formats.RAW:
-        return "is a RAW photo; develop it to a 16-bit TIFF first"
-    return f"is {kind}; convert it to PNG or TIFF first"
 
 
 def _require_installed(kind: Original, path: Path) -> None:

@@ -14,10 +14,7 @@ from mirnet.errors import PhotoError
 from mirnet.imaging.io import SUFFIXES, written_suffix
 from mirnet.inference.views import partnered, unmarked
 
-OTHER_SUFFIXES = frozenset((
-    ".3fr", ".arw", ".bmp", ".cr2", ".cr3", ".dng", ".exr", ".gif", ".jp2",
-    ".jxl", ".nef", ".nrw", ".orf", ".pef", ".psd", ".raf", ".raw", ".rw2", ".srw",
-))  # fmt: skip
+OTHER_SUFFIXES = frozenset((".3fr", ".bmp", ".exr", ".gif", ".jp2", ".jxl", ".psd", ".raw", ".x3f"))
 """Photos that aren't read: passed by in a folder, with a word."""
 SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle"))
 """Thumbnails and leftovers of other programs, like all hidden folders."""
@@ -98,8 +95,8 @@ def plan(
     Args:
         paths: photos, folders or patterns.
         output: the folder for the results.
-        suffix: of the results, with its dot; None keeps each photo's own, but for HEIC, which
-            can't be written: see `written_suffix`.
+        suffix: of the results, with its dot; None keeps each photo's own, but for HEIC and RAW,
+            which can't be written: see `written_suffix`.
         depth: of the results, which decides what such photos become.
         views: how many pictures make a photo: with 2, files that are named as the left and the
             right view of one are one job, without the mark in the result's name.

@@ -202,8 +202,8 @@ class Restorer:
         """Restore a photo file into another, with its depth, alpha and metadata.
 
         Args:
-            source: a PNG, JPEG, TIFF, WebP, AVIF or HEIC file; it is not touched. For a network
-                that takes two views, the left one, or a TIFF whose two pages they are.
+            source: a PNG, JPEG, TIFF, WebP, AVIF, HEIC or RAW file; it is not touched. For a
+                network that takes two views, the left one, or a TIFF whose two pages they are.
             target: the file to write; its suffix decides the format. It is written whole or not
                 at all.
             right: the right view, if it is a file of its own.

@@ -9,7 +9,9 @@ import pytest
 import pyvips
 
 from mirnet.errors import PhotoError
+from mirnet.imaging.containers.tiff import is_raw
 from mirnet.imaging.directories import Directory, Field, Layout, Reader, serialize
+from mirnet.imaging.formats import RAW, TIFF, by_content
 from mirnet.imaging.io import read_header, read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
@@ -101,15 +103,16 @@ def test_every_byte_order_and_bigtiff_keep_pixels_and_exif(
         assert exif_values(read_photo(png))["ExposureTime"] == "1/2"
 
 
-def test_raw_is_refused_for_what_it_is(save: Any) -> None:
+def test_raw_is_told_from_other_tiff() -> None:
     dng = tiff(picture(), t_50706=Field(1, 4, b"\1\4\0\0"))
     thumbnail = tiff(picture(), t_254=short(1), t_330=Field(4, 1, bytes(4)))
     mosaic = tiff(picture(1), t_262=short(32803))
     for content in (dng, thumbnail, mosaic):
-        path = save(content, "a.dng")
-        for read in (read_photo, read_header):
-            with pytest.raises(PhotoError, match="is a RAW photo; develop it"):
-                read(path)
+        assert is_raw(content)
+        assert by_content(content) is RAW
+    for content in (tiff(picture()), tiff(picture(), t_254=short(1)), b"II*\0"):
+        assert not is_raw(content)
+        assert by_content(content) is TIFF
 
 
 @pytest.mark.parametrize(("code", "name"), [(50000, "Zstandard"), (34925, "LZMA"), (34887, "LERC")])

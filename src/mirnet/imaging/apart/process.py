@@ -34,7 +34,7 @@ class MissingDecoderError(Exception):
     """The decoder can't be loaded."""
 
 
-def ask(module: str, content: bytes, *, pixels: int | None) -> tuple[Picture, AnyArray | None]:
+def ask(module: str, content: bytes, *, pixels: int | None) -> tuple[Picture, AnyArray]:
     """What a decoder says of a file, and its values.
 
     Args:
@@ -43,7 +43,7 @@ def ask(module: str, content: bytes, *, pixels: int | None) -> tuple[Picture, An
         pixels: how many it has, when all are wanted; None: size and kind will do.
 
     Returns:
-        The picture without its data; and ``(H, W, C)``, uint8 or uint16, if they were wanted.
+        The picture without its data; and ``(H, W, C)``, uint8 or uint16, empty unless wanted.
 
     Raises:
         DecoderError: it can't decode the file, it crashed, or it took too long or too much.
@@ -101,7 +101,7 @@ def _feed(pipe: IO[bytes], content: bytes) -> None:
         pipe.write(content)
 
 
-def _answer(pipe: IO[bytes], *, most: int | None) -> tuple[Picture, AnyArray | None] | None:
+def _answer(pipe: IO[bytes], *, most: int | None) -> tuple[Picture, AnyArray] | None:
     """The decoder's answer; None if it ended without a whole one."""
     line = pipe.readline(LONGEST_LINE)
     if not line.endswith(b"\n"):
@@ -113,7 +113,7 @@ def _answer(pipe: IO[bytes], *, most: int | None) -> tuple[Picture, AnyArray | N
         raise DecoderError(_printable(said["fault"]))
     picture = Picture(**said)
     if most is None:
-        return picture, None
+        return picture, np.empty(0, np.uint8)
     if picture.height * picture.width > most:
         raise DecoderError("its pixels are more than its header says")
     shape = picture.height, picture.width, picture.channels

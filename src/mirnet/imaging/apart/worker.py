@@ -58,10 +58,17 @@ def serve(decode: Callable[[bytes, Request], Picture]) -> None:
     except MemoryError:
         line = {"fault": "it takes more memory than a picture of this size should"}
     except Exception as error:  # noqa: BLE001  (whatever a library raises is the answer)
-        line = {"fault": str(error) or type(error).__name__}
+        line = {"fault": _reason(error)}
     output.write(json.dumps(line).encode() + b"\n")
     output.write(data)
     output.close()
+
+
+def _reason(error: Exception) -> str:
+    text = error.args[0] if error.args else ""
+    if isinstance(text, bytes):  # rawpy's
+        return text.decode("ascii", "replace")
+    return str(error) or type(error).__name__
 
 
 def _limit(request: Request) -> None:

@@ -38,6 +38,7 @@ PLANAR, SEPARATE, TILE_WIDTH = 284, 2, 322
 """CIE L*a*b*, and ICC's and ITU's forms of it."""
 COLOUR_FILTER_ARRAY, LINEAR_RAW = 32803, 34892
 REDUCED = 1
+TELLING_RAW = frozenset((SUBFILE, PHOTOMETRIC, SUBDIRECTORIES, DNG_VERSION))
 ASSOCIATED, UNASSOCIATED = 1, 2
 BIG_TYPES = (16, 17, 18)
 MOST_FIELD = 1 << 20
@@ -45,7 +46,7 @@ MOST_FIELD = 1 << 20
 
 
 def inspect(data: Buffer, view: int | None = None) -> Contents:
-    """What a TIFF file holds. Raises UnusableError for RAW, and for what no decoder here reads.
+    """What a TIFF file holds. Raises UnusableError for what no decoder here reads.
 
     Args:
         data: the file.
@@ -59,10 +60,6 @@ def inspect(data: Buffer, view: int | None = None) -> Contents:
             main = next(islice(reader.following(), further[0], None))
     except ValueError as error:
         raise UnusableError(f"is truncated or damaged ({error}); get a fresh copy") from error
-    if _is_raw(data, main):
-        raise UnusableError(
-            "is a RAW photo; develop it to a 16-bit TIFF first (with darktable or RawTherapee, say)"
-        )
     if view is not None and not further:
         raise UnusableError(ONE_PICTURE)
     if len(further) != (view is not None):
@@ -188,7 +185,12 @@ def _narrowed(fields: dict[int, Field]) -> tuple[dict[int, Field], list[int]]:
     return narrow, unfit
 
 
-def _is_raw(data: Buffer, main: Directory) -> bool:
+def is_raw(data: Buffer) -> bool:
+    """Whether it is a camera's RAW, of those that are laid out like TIFF."""
+    try:
+        main = Reader(data, only=TELLING_RAW).main()
+    except ValueError:
+        return False
     is_thumbnail = _number(main, SUBFILE, 0) & REDUCED and SUBDIRECTORIES in main.fields
     colours = _number(main, PHOTOMETRIC, 0)
     return bool(

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import importlib.util
+import io
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import rawpy
+from numpy.typing import NDArray
+
+from mirnet.errors import MissingDependencyError, PhotoError
+from mirnet.imaging import opening
+from mirnet.imaging.apart import process
+from mirnet.imaging.containers.raw import inspect
+from mirnet.imaging.directories import Directory, serialize
+from mirnet.imaging.exif import from_directory, main_directory
+from mirnet.imaging.io import read_header, read_photo, write_photo, written_suffix
+from mirnet.imaging.metadata import Metadata
+from mirnet.imaging.photo import Photo
+
+from .dngs import dng, fractions, numbers, text
+
+EXIF = Directory({33434: fractions((0.01,)), 0xA001: numbers(3, 2)})
+
+
+@pytest.fixture
+def light() -> NDArray[np.float64]:
+    """Smooth linear light of 64×48 without any symmetry."""
+    rows, columns = np.meshgrid(np.linspace(0, 1, 48), np.linspace(0, 1, 64), indexing="ij")
+    planes = (0.05 + 0.5 * rows * columns, 0.02 + 0.3 * columns, 0.4 - 0.3 * rows)
+    return np.stack(planes, axis=2)
+
+
+def as_seen(light: NDArray[Any]) -> NDArray[Any]:
+    """Linear light in sRGB's curve, 0 to 65535."""
+    curved = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    values: NDArray[Any] = curved * 65535
+    return values
+
+
+def by_libraw(content: bytes) -> NDArray[Any]:
+    """What rawpy develops when it is asked in its own words."""
+    with rawpy.imread(io.BytesIO(content)) as raw:
+        pixels: NDArray[Any] = raw.postprocess(
+            demosaic_algorithm=rawpy.DemosaicAlgorithm.DHT, use_camera_wb=True, output_bps=16,
+            gamma=(2.4, 12.92), no_auto_bright=True, adjust_maximum_thr=0,
+        )  # fmt: skip
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bits", "black", "white", "neutral"),
+    [
+        ("RGGB", 16, 0, None, (1.0, 1.0, 1.0)),
+        ("BGGR", 14, 512, 15871, (0.5, 1.0, 0.7)),
+        ("GRBG", 12, 64, 4000, (0.8, 1.0, 0.4)),
+        ("GBRG", 10, 0, 1000, (0.6, 1.0, 0.6)),
+    ],
+)
+def test_the_sensor_s_values_become_the_light_that_it_saw(
+    light: NDArray[Any],
+    save: Any,
+    pattern: str,
+    bits: int,
+    black: int,
+    white: int | None,
+    neutral: Sequence[float],
+) -> None:
+    content = dng(light, pattern=pattern, bits=bits, black=black, white=white, neutral=neutral)
+    path = save(content, "a.dng")
+    photo = read_photo(path)
+    assert np.array_equal(photo.pixels, by_libraw(content))
+    inner = slice(3, -3), slice(3, -3)
+    error = np.abs(photo.pixels[inner] - as_seen(light)[inner])
+    assert error.max() < 65535 * (0.02 if bits == 10 else 0.008)
+    assert read_header(path) == photo.header
+    assert photo.depth == "16"
+    assert photo.metadata.is_srgb
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_it_is_turned_once(light: NDArray[Any], save: Any, orientation: int) -> None:
+    path = save(dng(light, orientation=orientation), "a.dng")
+    seen = as_seen(light)
+    expected = {
+        1: seen, 2: seen[:, ::-1], 3: seen[::-1, ::-1], 4: seen[::-1], 5: seen.swapaxes(0, 1),
+        6: np.rot90(seen, -1), 7: seen[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(seen, 1),
+    }[orientation]  # fmt: skip
+    photo = read_photo(path)
+    assert photo.pixels.shape == expected.shape
+    assert read_header(path) == photo.header
+    assert np.abs(photo.pixels - expected).mean() < 100
+    assert main_directory(photo.metadata.exif).fields[274] == numbers(3, 1)
+
+
+def test_the_active_area_is_what_is_taken(light: NDArray[Any], save: Any) -> None:
+    path = save(dng(light, more={50829: numbers(4, 4, 6, 44, 60)}), "a.dng")
+    photo = read_photo(path)
+    expected = as_seen(light)[4:44, 6:60]
+    assert photo.pixels.shape == expected.shape
+    assert read_header(path) == photo.header
+    assert np.abs(photo.pixels - expected)[3:-3, 3:-3].max() < 65535 * 0.008
+
+
+def test_exposure_does_not_depend_on_the_content(light: NDArray[Any], save: Any) -> None:
+    for factor in (0.2, 0.8, 1.6):
+        photo = read_photo(save(dng(np.clip(light * factor, 0, 1)), "a.dng"))
+        expected = as_seen(np.clip(light * factor, 0, 1))
+        assert np.abs(photo.pixels - expected)[3:-3, 3:-3].mean() < 65535 * 0.002
+    # What is brighter than white in one colour is cut, and not turned pink.
+    bright = read_photo(save(dng(np.full((48, 64, 3), 2.0), neutral=(0.5, 1.0, 0.7)), "b.dng"))
+    assert bright.pixels.min() == 65535
+
+
+def test_exif_that_belongs_to_the_photo_is_kept(light: NDArray[Any], save: Any) -> None:
+    private = {50740: numbers(1, *range(99)), 700: text("<x/>"), 33432: text("somebody")}
+    path = save(dng(light, more=private, children={0x8769: EXIF}), "a.dng")
+    photo = read_photo(path)
+    main = main_directory(photo.metadata.exif)
+    assert set(main.fields) == {271, 272, 274, 33432}
+    assert main.children[0x8769].fields == EXIF.fields | {0xA001: numbers(3, 1)}
+    assert photo.metadata.xmp is None
+    assert photo.notes == ("XMP was left out: it may tell of another development",)
+    copy = save(b"", "b.tif")
+    write_photo(photo, copy)
+    back = read_photo(copy)  # which would be RAW if it said so
+    assert np.array_equal(back.pixels, photo.pixels)
+    assert main_directory(back.metadata.exif).children[0x8769].fields[33434] == EXIF.fields[33434]
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">L4s", len(content) + 8, kind) + content
+
+
+def structure(directory: Directory) -> bytes:
+    return b"II*\0" + struct.pack("<L", 8) + serialize(directory, 8)
+
+
+def test_exif_is_found_in_other_makers_files(save: Any) -> None:
+    main = Directory({271: text("Acme"), 0x2E: numbers(1, *range(9))}, {0x8769: EXIF})
+    camera = from_directory(Directory({271: text("Acme")}, {0x8769: EXIF}))
+    wanted = from_directory(
+        Directory({271: text("Acme")}, {0x8769: Directory(EXIF.fields | {0xA001: numbers(3, 1)})})
+    )
+    jpeg = save(b"", "a.jpg")
+    photo = Photo(pixels=np.zeros((8, 8, 3), np.uint8), metadata=Metadata(exif=camera))
+    write_photo(photo, jpeg)
+    size = len(jpeg.read_bytes())
+    fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
+    boxes = box(b"CMT1", structure(Directory({271: text("Acme")}))) + box(b"CMT2", structure(EXIF))
+    uuid = box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48") + boxes)
+    files = {
+        "olympus": b"IIRO" + structure(main)[4:],
+        "panasonic": b"IIU\0" + structure(main)[4:],
+        "fujifilm": fujifilm + jpeg.read_bytes(),
+        "canon": box(b"ftyp", b"crx " + bytes(8)) + box(b"moov", uuid),
+    }
+    for name, content in files.items():
+        found = inspect(content)
+        assert found.metadata.exif == wanted, name
+        assert found.notes == (), name
+
+
+def test_exif_that_is_not_found_is_named() -> None:
+    for content in (b"FOVb" + bytes(99), b"FUJIFILMCCD-RAW", box(b"ftyp", b"crx " + bytes(8))):
+        assert inspect(content).notes == ("EXIF was not found in this kind of RAW; left out",)
+
+
+@pytest.mark.parametrize(
+    "head", [b"FUJIFILMCCD-RAW ", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM"]
+)
+def test_what_only_begins_like_raw_is_one_line(save: Any, head: bytes) -> None:
+    path = save(head + bytes(200), "a.raf")
+    for read in (read_header, read_photo):
+        with pytest.raises(PhotoError, match="can't be decoded") as refused:
+            read(path)
+        assert str(refused.value).isprintable()
+
+
+def test_a_preview_never_stands_for_the_photo(save: Any) -> None:
+    # A JPEG inside, and no values that LibRaw could develop: the file is refused.
+    jpeg = save(b"", "p.jpg")
+    write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8)), jpeg)
+    size = len(jpeg.read_bytes())
+    fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
+    with pytest.raises(PhotoError, match="can't be decoded"):
+        read_photo(save(fujifilm + jpeg.read_bytes(), "a.raf"))
+
+
+def test_without_its_package_the_extra_is_named(
+    light: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(dng(light), "a.dng")
+    assert written_suffix(path) == ".tif"
+
+    def find(name: str) -> object:
+        return None if name == "rawpy" else importlib.util.find_spec(name)
+
+    monkeypatch.setattr(opening, "find_spec", find)
+    for read in (read_photo, read_header):
+        with pytest.raises(MissingDependencyError, match=r'is RAW.*pip install "mirnet\[raw\]"'):
+            read(path)
+
+
+def test_a_decoder_that_never_ends_is_stopped(
+    light: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SECONDS", 0)
+    monkeypatch.setattr(process, "SECONDS_PER_PIXEL", 0)
+    with pytest.raises(PhotoError, match="stopped"):
+        read_header(save(dng(light), "a.dng"))
