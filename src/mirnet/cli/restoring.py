@@ -51,8 +51,8 @@ class Options:
     """Bits per channel of the results; as the input has, unless told."""
     format: FileFormat = "keep"
     """File format of the results; as the input has, unless told. HEIC becomes JPEG, or TIFF if a
-    JPEG can't hold it, and RAW TIFF. Of a.jpg and a.png in one folder, the one that changes keeps its old suffix
-    too: a.jpg.png."""
+    JPEG can't hold it, and RAW becomes TIFF. Of a.jpg and a.png in one folder, the one that changes
+    keeps its old suffix too: a.jpg.png."""
     quality: int | None = None
     """Of JPEG, WebP and AVIF, from 1 to 100; 95, or lossless if the input is, unless told."""
     allow_damaged: bool = False
