@@ -9,8 +9,8 @@ from mirnet.imaging.apart.worker import Picture, Request, serve
 
 BITS = 16
 DEMOSAICING = "DHT"
-"""Of those in LibRaw, it left the least error without noise, and no more than another with noise
-that was then restored (benchmarks/raw.py)."""
+"""Of those in LibRaw, it leaves the least error without noise, and as little as any with the noise
+of little light, restored; with that of very little light VNG leaves less (benchmarks/raw.py)."""
 SRGB_GAMMA = (2.4, 12.92)
 """Exponent, and slope near black, of sRGB's curve."""
 TRANSPOSED = 4
