@@ -28,8 +28,12 @@ class Server:
 
 
 @contextmanager
-def serving(temporary: Path, *arguments: str) -> Iterator[Server]:
+def serving(temporary: Path, *arguments: str, path: Path | None = None) -> Iterator[Server]:
+    """A server with these arguments, whose files go to a folder; ``path`` has modules first."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)}
+    if path:
+        places = (str(path), os.environ.get("PYTHONPATH", ""))
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     process = subprocess.Popen(
         [sys.executable, "-m", "mirnet", "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE,

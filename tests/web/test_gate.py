@@ -106,6 +106,26 @@ def test_a_body_is_bounded_whether_its_length_is_told_or_not() -> None:
     assert bounded.post("/v1/jobs", headers={"Content-Length": "many"}).status_code == 413
 
 
+def test_what_is_no_upload_is_small() -> None:
+    response = client().post("/", content=bytes(1 << 17))
+    assert response.status_code == 413
+    assert "has a body that it should not have" in response.text
+
+
+def test_refusals_are_counted() -> None:
+    counted: list[int] = []
+    gate = Gate(Starlette(), Settings(), counted.append)
+    TestClient(gate, "http://127.0.0.1:8765").get("/", headers={"Host": "evil.example"})
+    TestClient(gate, "http://127.0.0.1:8765").get("/nowhere")
+    assert counted == [421, 404]
+
+
+def test_a_token_is_one_that_a_header_can_carry() -> None:
+    for token in ("pässwörtchen-12345", "with blanks in it 123", "short"):
+        with pytest.raises(ConfigError, match="--token: must have 16 characters or more"):
+            Settings(token=token)
+
+
 @pytest.mark.parametrize("path", ["/", "/nowhere"])
 def test_every_answer_carries_what_keeps_a_browser_safe(path: str) -> None:
     headers = client().get(path).headers

@@ -1,12 +1,15 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import FormData, UploadFile
 
 from mirnet.errors import MirnetError, PhotoError
+from mirnet.imaging.io import write_photo
+from mirnet.imaging.photo import Photo
 from mirnet.web.intake import LONGEST_NAME, TooLargeError, accepted, photo_name
 from mirnet.web.settings import Settings
 
@@ -54,6 +57,21 @@ def test_an_accepted_photo_lies_under_our_names(tmp_path: Path) -> None:
     assert job.errand.box
     assert (job.errand.box.width, job.errand.box.height) == (512, 512)
     assert job.task == "denoising"
+
+
+def test_what_a_photo_is_shown_as_is_decided_by_its_content(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    write_photo(Photo(pixels=pixels), tmp_path / "a.tif")
+    job = accepted(form((tmp_path / "a.tif").read_bytes(), "a.png"), Settings(), tmp_path)
+    assert job.before.name == "before.png"
+    assert accepted(form(EXAMPLE.read_bytes()), Settings(), tmp_path).before.name == "photo.png"
+
+
+def test_the_right_view_is_named_by_its_own_name(tmp_path: Path) -> None:
+    left = form(EXAMPLE.read_bytes(), "IMG_L.png", task="dual-pixel-deblurring")
+    right = ("right", UploadFile(io.BytesIO(b"text"), filename="IMG_R.png"))
+    with pytest.raises(PhotoError, match=r"^IMG_R\.png: is no PNG"):
+        accepted(FormData([*left.multi_items(), right]), Settings(), tmp_path)
 
 
 def test_two_views_give_a_result_of_the_command_lines_name(tmp_path: Path) -> None:
@@ -109,6 +127,10 @@ def test_a_form_without_a_photo_says_so(tmp_path: Path) -> None:
             FormData([("picture", UploadFile(io.BytesIO(b"x"), filename="x"))]),
             Settings(), tmp_path,
         )  # fmt: skip
+    with pytest.raises(MirnetError, match="photo: is a text; send the file itself"):
+        accepted(FormData([("photo", "x")]), Settings(), tmp_path)
+    with pytest.raises(MirnetError, match="task: is given twice"):
+        accepted(FormData([("task", "denoising"), ("task", "low-light")]), Settings(), tmp_path)
     right = ("right", UploadFile(io.BytesIO(b"x"), filename="x.png"))
     with pytest.raises(MirnetError, match="right: is a second view"):
         accepted(FormData([*form(b"x").multi_items(), right]), Settings(), tmp_path)

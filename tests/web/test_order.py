@@ -28,6 +28,8 @@ def test_fields_become_an_order() -> None:
         ("enlarge", "5", "enlarge: must be from 1 to 4"),
         ("enlarge", "²", "enlarge: must be from 1 to 4"),
         ("quality", "0", "quality: must be from 1 to 100"),
+        ("quality", "0000000019999", "quality: must be from 1 to 100"),
+        ("quality", "1" * 5000, "quality: must be from 1 to 100"),
         ("depth", "12", "depth: must be one of keep, 8, 16"),
         ("format", "gif", "format: must be one of keep, png"),
         ("visible", "1,2,3", "visible: is x,y,width,height"),

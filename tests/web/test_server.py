@@ -1,5 +1,6 @@
 """A running server, from outside: what is restored, what is refused, and what is left behind."""
 
+import dataclasses
 import io
 import json
 import os
@@ -23,8 +24,9 @@ from mirnet.errors import ServerError
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.web.client import Client
+from mirnet.web.order import Order
 from mirnet.web.serving import own_folder
-from tests.web.conftest import PATIENCE_S, Server, Start
+from tests.web.conftest import PATIENCE_S, Server, Start, serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "phone-night.png"
 
@@ -104,11 +106,12 @@ def test_what_a_browser_cannot_show_is_given_as_png(server: Server, tmp_path: Pa
     source = small_photo(tmp_path, "deep.tif", "uint16")
     http = ready(server)
     job = submit(http, source, strength="0", visible="10,5,20,20")
+    assert job["links"]["before"] is None  # until it is there
     last = followed(http, job)[-1]
     assert last["preview"] == {"x": 10, "y": 5, "width": 20, "height": 20, "enlarge": 1}
     pixels = {}
     for what in ("before", "after", "preview"):
-        response = http.get(job["links"][what])
+        response = http.get(last["links"][what])
         assert response.headers["content-type"] == "image/png"
         (tmp_path / "seen.png").write_bytes(response.content)
         pixels[what] = read_photo(tmp_path / "seen.png").pixels
@@ -199,8 +202,12 @@ def test_a_large_upload_is_refused_and_not_kept(start: Start) -> None:
     assert response.json()["detail"] == (
         "the request is too large; this server takes 1 MiB (--max-bytes)"
     )
-    written = [path for path in server.temporary.rglob("*") if path.is_file()]
-    assert not written
+    head = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.png"\r\n\r\n'
+    pieces = (head + b"x" * (1 << 19) if n == 0 else b"x" * (1 << 19) for n in range(4))
+    content_type = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = server.http().post("/v1/jobs", content=pieces, headers=content_type)
+    assert response.status_code == 413
+    assert not list(server.temporary.rglob("job-*"))
 
 
 def test_a_full_queue_says_when_to_come_back(start: Start, tmp_path: Path) -> None:
@@ -261,8 +268,8 @@ def test_after_a_kill_nothing_is_left(start: Start, tmp_path: Path) -> None:
     server.process.wait()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
-    left = list(server.temporary.glob("mirnet-serve-*"))
-    assert len(left) == 1  # the kill left it, and the next server removes it
+    (left,) = server.temporary.glob("mirnet-serve-*")  # the next server removes it
+    assert list(left.rglob("photo.png"))
     with own_folder(server.temporary) as folder:
         assert list(server.temporary.glob("mirnet-serve-*")) == [folder]
     assert not list(server.temporary.glob("mirnet-serve-*"))
@@ -304,10 +311,47 @@ def test_the_client_restores_a_file(server: Server, tmp_path: Path) -> None:
         nobody.models()
 
 
+def test_a_worker_that_cannot_start_says_why(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    broken = tmp_path / "openvino"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('broken')")
+    with serving(
+        tmp_path_factory.mktemp("serve"), "--runtime", "openvino", path=tmp_path
+    ) as server:
+        last = followed(server.http(), submit(server.http(), small_photo(tmp_path)))[-1]
+    assert last["state"] == "failed"
+    assert last["detail"].startswith("small.png: no worker can start (")
+    assert "openvino" in last["detail"].lower() or "broken" in last["detail"]
+
+
+def test_an_idle_worker_that_was_killed_costs_no_photo(start: Start, tmp_path: Path) -> None:
+    server = start()
+    http = ready(server)
+    for child in psutil.Process(server.process.pid).children():
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.kill()
+    assert followed(http, submit(http, small_photo(tmp_path)))[-1]["state"] == "done"
+
+
+def test_results_are_forgotten_in_time(start: Start, tmp_path: Path) -> None:
+    server = start("--keep-s", "1")
+    http = ready(server)
+    job = submit(http, small_photo(tmp_path))
+    followed(http, job)
+    submit(http, slow_photo(tmp_path))  # which keeps the worker busy
+    until = time.monotonic() + PATIENCE_S
+    while http.get(job["links"]["self"]).status_code != 404:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
 def test_openapi_names_every_option(server: Server) -> None:
     described = server.http().get("/v1/openapi.json").json()
     form = described["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert {"photo", "right", "task", "strength", "visible"} <= set(form["schema"]["properties"])
+    options = {field.name for field in dataclasses.fields(Order)}
+    assert set(form["schema"]["properties"]) == {"photo", "right", *options}
     assert "429" in described["paths"]["/v1/restore"]["post"]["responses"]
 
 

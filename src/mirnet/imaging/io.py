@@ -125,6 +125,12 @@ def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -
     return notes + unheld
 
 
+def suffixes_of(path: Path, *, view: int | None = None) -> frozenset[str]:
+    """The suffixes that a photo's name should have by its content. Raises as ``read_photo``."""
+    with opened(path, view) as file:
+        return frozenset(file.kind.suffixes)
+
+
 def written_suffix(path: Path, depth: OutputDepth = "keep") -> str | None:
     """The suffix of what a photo becomes that keeps its kind; None if that is its own.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Body, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from mirnet.checkpoints.catalog import CATALOG, DEFAULTS
 from mirnet.choices import FileFormat
@@ -25,7 +27,7 @@ from mirnet.units import counted
 from mirnet.web.documents import FORM, JOB, RESTORED
 from mirnet.web.intake import TooLargeError, accepted
 from mirnet.web.job import Job
-from mirnet.web.jobs import BusyError, Jobs
+from mirnet.web.jobs import MOST_KEPT, SPARE, BusyError, Jobs
 from mirnet.web.settings import SYNC_PIXELS, Settings
 
 PAUSE_S = 0.2
@@ -61,14 +63,15 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
             jobs.add(job)
             await _over(job, request)
             if job.state != "done":
-                raise HTTPException(422, job.detail or f"{job.name}: was cancelled")
+                status = 500 if job.is_blameless else 422
+                raise HTTPException(status, job.detail or f"{job.name}: was cancelled")
             content = await run_in_threadpool(job.errand.target.read_bytes)
             headers = _attachment(job.result_name)
             if job.notes:
                 headers["X-Mirnet-Notes"] = json.dumps(job.notes)
             return Response(content, media_type=_kind(job.errand.target), headers=headers)
         finally:
-            jobs.forget(job)
+            await run_in_threadpool(jobs.forget, job)
 
     @routes.get("/jobs", summary="All jobs of this server")
     def all_jobs() -> dict[str, Any]:
@@ -112,14 +115,16 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
         jobs.forget(_known(jobs, id))
 
     @routes.post("/zip", summary="Results of several jobs", response_class=StreamingResponse)
-    def zip_of(ids: Annotated[list[str], Body(embed=True)]) -> StreamingResponse:
-        return _zipped([_done(jobs, id) for id in ids])
+    def zip_of(
+        ids: Annotated[list[str], Body(embed=True, max_length=MOST_KEPT)],
+    ) -> StreamingResponse:
+        return _zipped([_done(jobs, id) for id in dict.fromkeys(ids)], jobs.folder)
 
     @routes.get("/zip", summary="The same, as a link", response_class=StreamingResponse)
     def zip_link(
         ids: Annotated[str, Query(description="separated by commas")],
     ) -> StreamingResponse:
-        return _zipped([_done(jobs, id) for id in ids.split(",")])
+        return _zipped([_done(jobs, id) for id in dict.fromkeys(ids.split(","))], jobs.folder)
 
     return routes
 
@@ -161,18 +166,26 @@ def _models(settings: Settings, device: str) -> dict[str, Any]:
 async def _arrive(request: Request, jobs: Jobs, settings: Settings) -> Job:
     """Take a place in the queue, then the request's body, then look at what it holds."""
     try:
-        jobs.reserve()
+        await run_in_threadpool(jobs.reserve)
     except BusyError as error:
         raise HTTPException(429, str(error), {"Retry-After": str(error.retry_s)}) from error
     try:
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise HTTPException(415, "send multipart/form-data, with the file in the field photo")
         async with asyncio.timeout(ARRIVAL_S), request.form(max_files=2, max_fields=32) as form:
             return await run_in_threadpool(accepted, form, settings, jobs.folder)
     except TooLargeError as error:
         raise HTTPException(413, str(error)) from error
     except MirnetError as error:
         raise HTTPException(422, str(error)) from error
+    except UnicodeError as error:
+        raise HTTPException(422, "the form is not in UTF-8") from error
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the photo did not arrive whole") from error
     except TimeoutError as error:
         raise HTTPException(408, f"the photo did not arrive within {ARRIVAL_S:g} s") from error
+    except OSError as error:
+        raise HTTPException(507, f"the server can't store it ({error.strerror})") from error
     finally:
         jobs.release()
 
@@ -246,11 +259,14 @@ def _attachment(name: str) -> dict[str, str]:
     }
 
 
-def _zipped(done: list[Job]) -> StreamingResponse:
+def _zipped(done: list[Job], folder: Path) -> StreamingResponse:
     """Results as one file, under their names; of one name, the second gets a number."""
     if not done:
         raise HTTPException(422, "ids: name at least one job")
-    packed = TemporaryFile()  # noqa: SIM115  (it is read after this function ends; nameless)
+    needed = sum(job.errand.target.stat().st_size for job in done)
+    if shutil.disk_usage(folder).free < needed + SPARE:
+        raise HTTPException(507, "the server's disk is too full for a zip; fetch them singly")
+    packed = TemporaryFile(dir=folder)  # noqa: SIM115  (it is read after this function ends; nameless)
     with zipfile.ZipFile(packed, "w") as archive:  # photos are compressed already
         taken: set[str] = set()
         for job in done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 import mirnet
@@ -21,6 +23,8 @@ from mirnet.web.settings import Settings
 from mirnet.web.telemetry import Telemetry
 
 PAGE = Path(__file__).parent / "page"
+FORGET_S = 2.0
+"""Between two looks for old results, in seconds."""
 
 
 def create_app(
@@ -40,9 +44,11 @@ def create_app(
     @asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
         crew.start()
+        forgetting = asyncio.create_task(_forget_now_and_then(jobs))
         try:
             yield
         finally:
+            forgetting.cancel()
             crew.stop()
 
     app = FastAPI(
@@ -77,13 +83,21 @@ def create_app(
 
     @app.exception_handler(StarletteHTTPException)
     async def refuse(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        telemetry.refused.labels(str(error.status_code)).inc()
-        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+        # A name from a client may hold what can't be encoded.
+        detail = str(error.detail).encode("utf-8", "replace").decode()
+        return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_values(_: Request, error: RequestValidationError) -> JSONResponse:
-        telemetry.refused.labels("422").inc()
-        lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return JSONResponse({"detail": "; ".join(lines)}, 422)
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"][1:])) or "the request"
+        return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
 
-    return Gate(app, settings), jobs.close
+    return Gate(app, settings, telemetry.refuse), jobs.close
+
+
+async def _forget_now_and_then(jobs: Jobs) -> None:
+    """Forget what is old, also while all workers are busy."""
+    while True:
+        await asyncio.sleep(FORGET_S)
+        await run_in_threadpool(jobs.forget_old)

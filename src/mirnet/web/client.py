@@ -82,6 +82,10 @@ class Client:
             for changed in self.events(facts["id"]):
                 facts = changed
                 follow(facts)
+            if facts["state"] in ("waiting", "running"):
+                raise ServerError(
+                    f"{source}: the server ended, or hung up, before it was done; send it again"
+                )
             if facts["state"] != "done":
                 raise ServerError(facts["detail"] or f"{source}: was {facts['state']}")
             self.download(facts["id"], target)
@@ -104,9 +108,13 @@ class Client:
                     if path is not None
                 }
                 response = self._send("POST", "/v1/jobs", data=fields, files=photos)
-            wait_s = float(response.headers.get("Retry-After", 1))
+            told = response.headers.get("Retry-After", "")
+            wait_s = float(told) if told.isdecimal() else 1.0
             if response.status_code != 429 or time.monotonic() + wait_s > until:
-                return _facts(response)
+                facts = _facts(response)
+                if "id" not in facts:
+                    raise ServerError(f"{response.url}: is no `mirnet serve`; check the address")
+                return facts
             time.sleep(wait_s)
 
     def events(self, id: str) -> Iterator[Facts]:
@@ -119,7 +127,7 @@ class Client:
                 for line in response.iter_lines():
                     if line.startswith("data:"):
                         yield json.loads(line.removeprefix("data:"))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError) as error:
             raise self._unreached(error) from error
 
     def download(self, id: str, target: str | Path) -> None:
@@ -154,7 +162,7 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreached(error) from error
 
-    def _unreached(self, error: httpx.HTTPError) -> ServerError:
+    def _unreached(self, error: Exception) -> ServerError:
         return ServerError(
             f"{self._http.base_url}: does not answer ({one_line(error)}); check the address, and "
             "whether `mirnet serve` runs there"

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import re
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -29,6 +31,13 @@ OPEN = frozenset(("/healthz", "/readyz"))
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 DRAIN_S = 10.0
 """How long the rest of a refused body is read, so that its sender comes to read the answer."""
+SILENT_S = 1.0
+"""After so long without a byte it is no longer read."""
+ARRIVING_S = 30.0
+"""The longest silence of a body that is wanted, in seconds."""
+UPLOADS = frozenset(("/v1/jobs", "/v1/restore"))
+SMALL = 1 << 16
+"""Bytes that any other request may have."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; "
@@ -56,9 +65,14 @@ class Refusal:
 class Gate:
     """Middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Guard an application."""
-        self._app, self._settings = app, settings
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        refused: Callable[[int], object] = lambda status: None,
+    ) -> None:
+        """Guard an application; ``refused`` hears the status of each refusal."""
+        self._app, self._settings, self._refused = app, settings, refused
         names = {LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)}
         if not is_loopback(settings.host):
             names.add(socket.gethostname().lower())
@@ -70,8 +84,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        body = _Body(receive, self._settings.max_bytes, self._too_large())
-        send = _dressed(send, body)
+        body = _Body(receive, self._most(request.url.path))
+        send = self._dressed(send, body)
         if self._shows_token_in_address(request):
             login = RedirectResponse("/", 303)
             token = self._settings.token or ""
@@ -96,8 +110,9 @@ class Gate:
                 {"WWW-Authenticate": "Bearer"},
             )
         length = request.headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or int(length) > self._settings.max_bytes:
-            return self._too_large()
+        most = self._most(request.url.path)
+        if not re.fullmatch(r"[0-9]{1,18}", length) or int(length) > most:
+            return _too_large(most)
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -132,9 +147,29 @@ class Gate:
         token = self._settings.token or ""
         return hmac.compare_digest(shown.strip().encode(), token.encode())
 
-    def _too_large(self) -> Refusal:
-        most = in_bytes(self._settings.max_bytes)
-        return Refusal(413, f"the request is too large; this server takes {most} (--max-bytes)")
+    def _most(self, path: str) -> int:
+        return self._settings.max_bytes if path in UPLOADS else SMALL
+
+    def _dressed(self, send: Send, body: _Body) -> Send:
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] >= 400:
+                    self._refused(message["status"])
+                    await body.drain()
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        return dressed
+
+
+def _too_large(most: int) -> Refusal:
+    why = "this request has a body that it should not have"
+    if most != SMALL:
+        why = f"this server takes {in_bytes(most)} (--max-bytes)"
+    return Refusal(413, f"the request is too large; {why}")
 
 
 class _Body:
@@ -143,16 +178,22 @@ class _Body:
     Who still sends does not read: it would take the refusal for a broken connection.
     """
 
-    def __init__(self, receive: Receive, most: int, too_large: Refusal) -> None:
-        self._receive, self._most, self._too_large = receive, most, too_large
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most = receive, most
         self._taken, self._is_read = 0, False
 
     async def __call__(self) -> Message:
-        """The next part; HTTPException if it is too much."""
-        message = await self._next()
+        """The next part; HTTPException if it is too much, or does not come."""
+        try:
+            message = await self._next(None if self._is_read else ARRIVING_S)
+        except TimeoutError as error:
+            raise HTTPException(
+                408, f"nothing came for {ARRIVING_S:g} s; send the request again"
+            ) from error
         self._taken += len(message.get("body", b""))
         if self._taken > self._most:
-            raise HTTPException(self._too_large.status, self._too_large.detail)
+            refusal = _too_large(self._most)
+            raise HTTPException(refusal.status, refusal.detail)
         return message
 
     async def drain(self) -> None:
@@ -160,10 +201,11 @@ class _Body:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 while not self._is_read:
-                    await self._next()
+                    await self._next(SILENT_S)
 
-    async def _next(self) -> Message:
-        message = await self._receive()
+    async def _next(self, patience_s: float | None) -> Message:
+        async with asyncio.timeout(patience_s):
+            message = await self._receive()
         self._is_read = message["type"] != "http.request" or not message.get("more_body")
         return message
 
@@ -177,17 +219,3 @@ def _is_own_page(headers: Headers, host: str, method: str) -> bool:
     if origin is None or (method in SAFE and origin != "null"):
         return True
     return origin.partition("://")[2].lower() == host.lower()
-
-
-def _dressed(send: Send, body: _Body) -> Send:
-    async def dressed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            if message["status"] >= 400:
-                await body.drain()
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            headers.setdefault("Cache-Control", "no-store")
-        await send(message)
-
-    return dressed

@@ -16,12 +16,12 @@ from starlette.datastructures import FormData, UploadFile
 
 from mirnet.checkpoints.catalog import CATALOG
 from mirnet.errors import MirnetError
-from mirnet.imaging.io import check_writable, read_header, written_suffix
+from mirnet.imaging.io import check_writable, read_header, suffixes_of, written_suffix
 from mirnet.imaging.photo import PhotoHeader
 from mirnet.inference.views import unmarked
 from mirnet.tasks.registry import TASKS
 from mirnet.tasks.weights import checkpoint_for_photos, weights_for
-from mirnet.web.job import SHOWABLE, Errand, Job
+from mirnet.web.job import SHOWABLE, Errand, Job, in_names
 from mirnet.web.order import Order
 from mirnet.web.settings import Settings
 
@@ -69,12 +69,16 @@ def _parted(form: FormData) -> tuple[dict[str, UploadFile], dict[str, str]]:
     photos: dict[str, UploadFile] = {}
     texts: dict[str, str] = {}
     for name, value in form.multi_items():
+        if name in texts or name in photos:
+            raise MirnetError(f"{name[:40]}: is given twice")
         if isinstance(value, str):
+            if name in ("photo", "right"):
+                raise MirnetError(f"{name}: is a text; send the file itself, with its name")
             texts[name] = value
         elif name in ("photo", "right"):
             photos[name] = value
         else:
-            raise MirnetError(f"{name}: is no file that is asked for; send it as photo")
+            raise MirnetError(f"{name[:40]}: is no file that is asked for; send it as photo")
     return photos, texts
 
 
@@ -99,8 +103,7 @@ def _stored(
     folder: Path,
     settings: Settings,
 ) -> Job:
-    name = photo_name(photos["photo"].filename)
-    suffix = _suffix(name)
+    name, suffix = _name_and_suffix(photos["photo"])
     source, right = (_received(photos.get(field), folder, suffix) for field in ("photo", "right"))
     assert source
     written = f".{order.format}"
@@ -110,13 +113,18 @@ def _stored(
     result_name = shown if written == suffix else shown[: len(shown) - len(suffix)] + written
     target = folder / "out" / f"photo{written}"
     target.parent.mkdir()
+    names = {source: name, target: result_name}
+    if right:
+        names[right] = _name_and_suffix(photos["right"])[0]
+    view = 0 if views == 2 and right is None else None
     try:
-        header = read_header(source, view=0 if views == 2 and right is None else None)
-        planned = header if order.depth == "keep" else replace(header, depth=order.depth)
-        check_writable(planned, target)
+        header = read_header(source, view=view)
+        if right:
+            read_header(right)
+        check_writable(_planned(header, order), target)
+        is_shown = suffix in SHOWABLE & suffixes_of(source, view=view)
     except MirnetError as error:
-        line = str(error).replace(str(source), name).replace(str(target), result_name)
-        raise type(error)(line) from error
+        raise type(error)(in_names(str(error), names)) from error
     _require_size(name, header, order, settings)
     errand = Errand(
         source=source,
@@ -126,12 +134,19 @@ def _stored(
         weights=weights,
         box=order.visible and order.visible.middle(header.height, header.width, PREVIEW),
         preview=folder / "preview.png",
-        before=None if suffix in SHOWABLE else folder / "before.png",
+        before=None if is_shown else folder / "before.png",
         after=None if written in SHOWABLE else folder / "after.png",
     )
-    return Job(
-        name=name, result_name=result_name, header=header, folder=folder, errand=errand, task=task
-    )
+    return Job(names=names, header=header, folder=folder, errand=errand, task=task)
+
+
+def _planned(header: PhotoHeader, order: Order) -> PhotoHeader:
+    return header if order.depth == "keep" else replace(header, depth=order.depth)
+
+
+def _name_and_suffix(photo: UploadFile) -> tuple[str, str]:
+    name = photo_name(photo.filename)
+    return name, _suffix(name)
 
 
 def _received(photo: UploadFile | None, folder: Path, suffix: str) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -69,18 +69,17 @@ class Job:
     """One photo, what is asked for, and how far it is.
 
     Attributes:
-        name: as the client calls the photo; never a path.
-        result_name: what the result is called.
+        names: what the client calls the files of the errand; never paths.
         header: the photo's size and kind.
         folder: its own, with all its files.
         errand: what the worker process is to do.
         task: what is restored.
         expected_s: how long the network will take, if that is known.
+        is_blameless: whether it failed by the server's fault.
         wake: called at each change, by whichever thread makes it.
     """
 
-    name: str
-    result_name: str
+    names: dict[Path, str]
     header: PhotoHeader
     folder: Path
     errand: Errand
@@ -96,12 +95,28 @@ class Job:
     restoring_since: float | None = None
     ended: float | None = None
     expected_s: float | None = None
+    is_blameless: bool = False
     wake: set[Callable[[], object]] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """As the client calls the photo."""
+        return self.names[self.errand.source]
+
+    @property
+    def result_name(self) -> str:
+        """What the result is called."""
+        return self.names[self.errand.target]
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of it."""
         return self.state in OVER
+
+    @property
+    def runs_s(self) -> float:
+        """For how long it has been worked on, in seconds."""
+        return 0.0 if self.started is None else (self.ended or time.monotonic()) - self.started
 
     @property
     def pixels(self) -> int:
@@ -132,7 +147,7 @@ class Job:
     def end(self, state: State, *, notes: tuple[str, ...] = (), detail: str | None = None) -> None:
         """Be over."""
         self.state, self.step, self.ended = state, state, time.monotonic()
-        self.notes = tuple(self._in_names(note) for note in notes)
+        self.notes = tuple(in_names(note, self.names) for note in notes)
         self.detail = detail and self._in_names(detail)
         self.tell()
 
@@ -172,10 +187,8 @@ class Job:
             "preview": preview,
             "links": {
                 "self": here,
-                **{
-                    what: f"{here}/{what}"
-                    for what in ("events", "result", "before", "after", "preview")
-                },
+                **{what: f"{here}/{what}" for what in ("events", "result", "after", "preview")},
+                "before": f"{here}/before" if self.before.is_file() else None,
             },
         }
 
@@ -194,12 +207,14 @@ class Job:
         return None, None
 
     def _in_names(self, line: str) -> str:
-        """A line in which the photo has the name that the client knows it by."""
-        errand = self.errand
-        for path, name in (
-            (errand.source, self.name),
-            (errand.right, self.name),
-            (errand.target, self.result_name),
-        ):
-            line = line.replace(str(path), name) if path else line
-        return line.replace(f"{self.folder}/", "").replace(str(self.folder), "the server's folder")
+        """A line as the client may read it."""
+        line = in_names(line, self.names).removeprefix(f"{self.name}: ")
+        line = line.replace(f"{self.folder}/", "").replace(str(self.folder.parent), "the server")
+        return line if line.startswith(tuple(self.names.values())) else f"{self.name}: {line}"
+
+
+def in_names(line: str, names: Mapping[Path, str]) -> str:
+    """A line in which files have the names that the client knows them by."""
+    for path, name in names.items():
+        line = line.replace(str(path), name)
+    return line

@@ -17,8 +17,6 @@ from mirnet.web.settings import Settings
 
 SPARE = 1 << 30
 """Bytes that the disk keeps free beside what a photo may need."""
-ROOMY = 4
-"""What a photo may need on the disk, in times the bytes of a request."""
 MOST_KEPT = 1000
 """Jobs that are over and not yet forgotten."""
 
@@ -100,7 +98,8 @@ class Jobs:
     def position(self, job: Job) -> int:
         """How many jobs are before it."""
         with self._lock, suppress(ValueError):
-            return self._waiting.index(job) + 1
+            running = sum(other.state == "running" for other in self._jobs.values())
+            return self._waiting.index(job) + running
         return 0
 
     @property
@@ -119,9 +118,10 @@ class Jobs:
 
     def forget(self, job: Job) -> None:
         """Cancel it if need be, and remove it and its files."""
-        self.cancel(job)
         with self._lock:
-            self._jobs.pop(job.id, None)
+            is_known = self._jobs.pop(job.id, None) is not None
+        if is_known:
+            self.cancel(job)
         shutil.rmtree(job.folder, ignore_errors=True)
 
     # --- of workers
@@ -152,6 +152,26 @@ class Jobs:
             job.end(state, notes=notes, detail=detail)
         self._ended(job)
 
+    def fail(self, job: Job, why: str) -> None:
+        """Note that it failed by no fault of its own."""
+        job.is_blameless = True
+        self.end(job, "failed", detail=f"{job.name}: {why}")
+
+    def fail_waiting(self, why: str) -> None:
+        """Note that nothing that waits can be done."""
+        for job in self.all():
+            if job.state == "waiting":
+                self.fail(job, why)
+
+    def put_back(self, job: Job) -> None:
+        """Let it wait again, before all others, unless it is over."""
+        with self._lock:
+            if job.is_over:
+                return
+            job.state, job.step, job.started = "waiting", "waiting", None
+            self._waiting.appendleft(job)
+        job.tell()
+
     def forget_old(self) -> None:
         """Forget what was over long ago, and the oldest of too many."""
         over = [job for job in self.all() if job.is_over]
@@ -168,15 +188,25 @@ class Jobs:
         self._seconds_each = (self._seconds_each + now - (job.started or now)) / 2
 
     def _make_room(self) -> None:
-        """Forget old results while the disk is nearly full; BusyError if that is not enough."""
-        need = ROOMY * self._settings.max_bytes + SPARE
+        """Forget old results where the disk is nearly full; BusyError if that is not enough."""
+        need = 2 * self._settings.max_bytes * self._arriving + SPARE
+        lack = need - shutil.disk_usage(self.folder).free
+        if lack <= 0:
+            return
         over = [job for job in self.all() if job.is_over]
-        while shutil.disk_usage(self.folder).free < need:
-            if not over:
-                raise BusyError(
-                    f"the server's disk is full ({self.folder}); make room there", retry_s=60
-                )
-            self.forget(over.pop(0))
+        if sum(map(_size_of, over)) < lack:
+            raise BusyError("the server's disk is full; try again later", retry_s=60)
+        while lack > 0 and over:
+            oldest = over.pop(0)
+            lack -= _size_of(oldest)
+            self.forget(oldest)
+
+
+def _size_of(job: Job) -> int:
+    """Bytes of its files."""
+    with suppress(OSError):
+        return sum(path.stat().st_size for path in job.folder.rglob("*") if path.is_file())
+    return 0
 
 
 def _kind(job: Job) -> tuple[str, bool]:

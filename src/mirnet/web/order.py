@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self, get_args
@@ -60,7 +61,9 @@ class Order:
         values: dict[str, Any] = {}
         for name, text in texts.items():
             if name not in known:
-                raise MirnetError(f"{name}: is no option; there are {', '.join(sorted(known))}")
+                raise MirnetError(
+                    f"{name[:40]}: is no option; there are {', '.join(sorted(known))}"
+                )
             if text:
                 values[name] = _READERS[name](name, text)
         order = cls(**values)
@@ -110,7 +113,7 @@ def _share(name: str, text: str) -> float:
 
 def _whole(low: int, high: int) -> Callable[[str, str], int]:
     def read(name: str, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text[:9]) <= high):
+        if not (re.fullmatch(r"[0-9]{1,9}", text) and low <= int(text) <= high):
             raise MirnetError(f"{name}: must be from {low} to {high}, got {text[:40]!r}")
         return int(text)
 
@@ -118,10 +121,9 @@ def _whole(low: int, high: int) -> Callable[[str, str], int]:
 
 
 def _box(name: str, text: str) -> Box:
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
+    if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9}){3}", text):
         raise MirnetError(f"{name}: is x,y,width,height in whole pixels, got {text[:40]!r}")
-    x, y, width, height = (min(int(part[:9]), 1 << 24) for part in parts)
+    x, y, width, height = map(int, text.split(","))
     if not (width and height):
         raise MirnetError(f"{name}: must have a width and a height, got {text[:40]!r}")
     return Box(x=x, y=y, width=width, height=height)

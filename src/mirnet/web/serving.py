@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import asyncio
 import shutil
 import socket
 import tempfile
+import time
 import webbrowser
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
-import psutil
 import torch
 import uvicorn
+from filelock import FileLock, Timeout
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mirnet.errors import MirnetError
 from mirnet.inference.devices import choose_device
 from mirnet.web.app import create_app
 from mirnet.web.settings import Settings
 
+PREFIX, LOCK = "mirnet-serve-", ".lock"
+"""Of the folders for files, and in each of them."""
+YOUNG_S = 60.0
+HEAD_S = 20.0
+"""How long a connection may be silent before its first request, in seconds."""
 GRACE_S = 3
 """How long open connections may go on when the server ends."""
 
@@ -32,12 +38,14 @@ def serve(settings: Settings, *, opens: bool = False) -> None:
     Raises MirnetError if the address can't be listened on, or a device isn't there.
     """
     devices = _devices(settings.device)
+    _allow_many_files()
     with _listening(settings) as listening, own_folder(Path(tempfile.gettempdir())) as folder:
         app, close = create_app(settings, devices, folder)
         config = uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,
+            http=_Protocol,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
@@ -89,20 +97,56 @@ def _address(settings: Settings, listening: socket.socket) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     if host in ("0.0.0.0", "[::]"):
         host = socket.gethostname()
-    login = f"?token={settings.token}" if settings.token else ""
+    login = f"?token={quote(settings.token, safe='')}" if settings.token else ""
     return f"http://{host}:{listening.getsockname()[1]}/{login}"
 
 
 @contextmanager
 def own_folder(above: Path) -> Iterator[Path]:
-    """A private folder that goes when the server ends; of one that was killed, with the next."""
-    prefix = f"mirnet-serve-{zlib.crc32(platform.node().encode()):08x}-"
-    for folder in above.glob(f"{prefix}*"):
-        process = folder.name.removeprefix(prefix).partition("-")[0]
-        if process.isdigit() and not psutil.pid_exists(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=above))
+    """A private folder that goes when the server ends; of one that was killed, with the next.
+
+    A living server holds a lock in its folder, which the system takes from a dead one.
+    """
+    for folder in above.glob(f"{PREFIX}*"):
+        _remove_if_dead(folder)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=above))
     try:
-        yield folder
+        with FileLock(folder / LOCK, timeout=0):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_dead(folder: Path) -> None:
+    with suppress(OSError, Timeout):
+        if time.time() - folder.stat().st_mtime < YOUNG_S and not (folder / LOCK).exists():
+            return  # of a server that is about to take its lock
+        with FileLock(folder / LOCK, timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Protocol(H11Protocol):
+    """HTTP that hangs up on who connects and sends no request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._silence = self.loop.call_later(HEAD_S, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._silence.cancel()
+        super().connection_lost(exc)
+
+    def _hang_up(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+def _allow_many_files() -> None:
+    """As many open files as the system lets this process have: each connection is one."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # noqa: PLC0415  (not on Windows)
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -61,9 +62,10 @@ class Settings:
                 raise ConfigError(
                     f"--{_typed(name)}: must be 1 second or more, got {getattr(self, name):g}"
                 )
-        if self.token is not None and len(self.token) < 16:
+        if self.token is not None and not re.fullmatch(r"[!-~]{16,}", self.token):
             raise ConfigError(
-                "--token: must have 16 characters or more; leave it out for a new one"
+                "--token: must have 16 characters or more, of ASCII and no blanks; without, a new "
+                "one is made"
             )
         if self.token is None and not is_loopback(self.host):
             raise ConfigError(

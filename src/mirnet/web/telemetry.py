@@ -41,6 +41,10 @@ class Telemetry:
             self.seconds.labels(job.task).observe(time.monotonic() - job.started)
             self.pixels.inc(job.pixels)
 
+    def refuse(self, status: int) -> None:
+        """Count a request that was refused."""
+        self.refused.labels(str(status)).inc()
+
     def text(self, waiting: int) -> bytes:
         """All of it, in Prometheus's format."""
         self.waiting.set(waiting)

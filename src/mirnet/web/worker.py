@@ -6,21 +6,24 @@ server outlives.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from mirnet.errors import one_line
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import quantize, to_float
-from mirnet.inference.batch import run
+from mirnet.inference.batch import reason, run
 from mirnet.inference.files import FileSteps
 from mirnet.inference.guards import Expected
 from mirnet.inference.planning import Job, Plan
@@ -31,6 +34,8 @@ from mirnet.web.job import Errand, News
 from mirnet.web.order import Box
 from mirnet.web.settings import Settings
 
+logger = logging.getLogger("mirnet")
+
 Tell = Callable[[News], None]
 
 
@@ -39,14 +44,22 @@ def work(connection: Connection, device: str, settings: Settings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
     _end_with_parent()
     equipped = cache(lambda weights: _equip(weights, device, settings))
-    equipped("denoising")
+    try:
+        equipped("denoising")
+    except Exception as error:  # noqa: BLE001  (whatever it is, the server tells it)
+        connection.send(News(state="failed", detail=one_line(error)))
+        return
     connection.send(News(step="ready"))
     while True:
         try:
             errand: Errand = connection.recv()
         except EOFError:
             return
-        connection.send(_done(errand, equipped, connection.send))
+        try:
+            ending = _done(errand, equipped, connection.send)
+        except Exception as error:  # noqa: BLE001  (of weights, say; the next may fare better)
+            ending = News(state="failed", detail=reason(errand.source, error))
+        connection.send(ending)
 
 
 def _end_with_parent() -> None:
@@ -105,11 +118,12 @@ class _Steps(FileSteps):
 
     def restore(self, views: Views, job: Job) -> Photo:
         """The restored photo, after its preview."""
-        if self._errand.before:
-            _write_for_browser(views[0], self._errand.before)
-        if self._errand.box:
-            self._tell(News(step="previewing"))
-            self._preview(views, self._errand.box)
+        with _at_best():
+            if self._errand.before:
+                _write_for_browser(views[0], self._errand.before)
+            if self._errand.box:
+                self._tell(News(step="previewing"))
+                self._preview(views, self._errand.box)
         self._tell(News(step="restoring"))
         return super().restore(views, job)
 
@@ -117,8 +131,9 @@ class _Steps(FileSteps):
         """Write it, and say what is doubtful or was left out."""
         self._tell(News(step="writing"))
         notes = super().write(photo, target)
-        if self._errand.after:
-            _write_for_browser(read_photo(target), self._errand.after)
+        with _at_best():
+            if self._errand.after:
+                _write_for_browser(read_photo(target), self._errand.after)
         return notes
 
     def _preview(self, views: Views, box: Box) -> None:
@@ -131,6 +146,15 @@ class _Steps(FileSteps):
         )
         _write_for_browser(restored, self._errand.preview)
         self._tell(News(previewed=True))
+
+
+@contextmanager
+def _at_best() -> Iterator[None]:
+    """Go on without a picture for a browser that can't be made."""
+    try:
+        yield
+    except Exception:
+        logger.warning("a picture for the page could not be made", exc_info=True)
 
 
 def _part(photo: Photo, box: Box) -> Photo:

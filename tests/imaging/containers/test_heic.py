@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,8 @@ from numpy.typing import NDArray
 
 from mirnet.errors import DamagedPhotoError, MissingDependencyError, PhotoError
 from mirnet.imaging import opening
+from mirnet.imaging.containers import heic as heic_module
+from mirnet.imaging.containers.heif import Reference
 from mirnet.imaging.io import read_header, read_photo, write_photo, written_suffix
 
 from .conftest import exif_block
@@ -218,3 +223,26 @@ def test_what_it_becomes_can_hold_it(pixels: NDArray[Any], save: Any, tmp_path: 
     assert written_suffix(save(heic(of_channels(pixels, 4)), "c.heic")) == ".tif"
     assert written_suffix(save(b"no photo", "d.heic")) == ".jpg"
     assert written_suffix(tmp_path / "e.png") is None
+
+
+class Counted(list[Reference]):
+    """Counts how often it is gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Reference]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_references_are_gone_through_once_however_many_parts_there_are() -> None:
+    parts = tuple(range(1, 600))
+    references = Counted([Reference(b"dimg", 0, parts), Reference(b"dimg", 7, (0, 8))])
+    meta: Any = SimpleNamespace(primary=0, references=references, extents={5: [(10, 20)]})
+    assert heic_module._missing(meta, 25) == "1 of 1 pieces lie beyond its end"
+    assert references.times == 1
+
+
+@pytest.mark.parametrize(("length", "offset"), [(100, 5000), (100, -5000), (-5, 0)])
+def test_a_crop_beside_the_picture_leaves_nothing(length: int, offset: int) -> None:
+    assert heic_module._cropped(4000, Fraction(length), Fraction(offset)) < 1

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that comes when the parent dies."""
 
 
 class Request(NamedTuple):
@@ -45,6 +50,7 @@ class Picture(NamedTuple):
 def serve(decode: Callable[[bytes, Request], Picture]) -> None:
     """Answer one request: a line of JSON, then the values of the picture, little-endian."""
     request = Request(**json.loads(sys.argv[1]))
+    _end_with_parent()
     _limit(request)
     # What libraries print must not get between the values.
     output = os.fdopen(os.dup(1), "wb")
@@ -69,6 +75,13 @@ def _reason(error: Exception) -> str:
     if isinstance(text, bytes):  # rawpy's
         return text.decode("ascii", "replace")
     return str(error) or type(error).__name__
+
+
+def _end_with_parent() -> None:
+    """Where the system can: a parent that is killed takes its decoder with it."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit(request: Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -60,7 +61,7 @@ def _header(data: Buffer, meta: Meta) -> PhotoHeader:
     (bits_of_each,) = (_property(data, meta, meta.primary, b"pixi") or bytes(5),)
     bits = max(bits_of_each[5:], default=0) or (configured[17] & 7) + 8
     width, height = _size(data, meta)
-    if not 0 < bits <= 16 or not width or not height:
+    if not 0 < bits <= 16 or width < 1 or height < 1:
         raise ValueError("an empty picture")
     return PhotoHeader(
         height=height,
@@ -115,7 +116,7 @@ def _purpose(data: Buffer, meta: Meta, number: int) -> str:
 
 def _attachments(data: Buffer, meta: Meta) -> Iterator[str]:
     """What the file holds beside its photo; thumbnails don't count."""
-    parts = set[int]()
+    parts = {meta.primary}
     for reference in meta.references:
         if reference.kind == b"dimg":
             parts.update(reference.others)
@@ -131,7 +132,7 @@ def _attachments(data: Buffer, meta: Meta) -> Iterator[str]:
         if item.kind == b"tmap":
             yield "gain map"
         is_picture = item.kind in CODECS or item.kind in DERIVED
-        if is_picture and not item.is_hidden and number not in parts | {meta.primary}:
+        if is_picture and not item.is_hidden and number not in parts:
             yield "further pictures"
     with suppress(ValueError):  # the last box of a file that was cut runs past its end
         yield from (BESIDE[box.kind] for box in boxes(data, 0, len(data)) if box.kind in BESIDE)
@@ -139,13 +140,16 @@ def _attachments(data: Buffer, meta: Meta) -> Iterator[str]:
 
 def _missing(meta: Meta, size: int) -> str | None:
     """What says that pieces of the primary picture lie beyond the end of a file of this size."""
+    made_of: dict[int, list[int]] = defaultdict(list)
+    for reference in meta.references:
+        if reference.kind == b"dimg":
+            made_of[reference.item] += reference.others
     waiting, needed = [meta.primary], set[int]()
     while waiting:
         number = waiting.pop()
         if number not in needed:
             needed.add(number)
-            made_of = (r.others for r in meta.references if r[:2] == (b"dimg", number))
-            waiting += [each for others in made_of for each in others]
+            waiting += made_of.pop(number, ())
     extents = [extent for number in needed for extent in meta.extents.get(number, ())]
     cut = sum(at + length > size for at, length in extents)
     return f"{cut} of {len(extents)} pieces lie beyond its end" if cut else None
