@@ -28,6 +28,8 @@ PREFIX, LOCK = "mirnet-serve-", ".lock"
 YOUNG_S = 60.0
 HEAD_S = 20.0
 """How long a connection may be silent before its first request, in seconds."""
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept: longer than clients do, who would meet its end."""
 GRACE_S = 3
 """How long open connections may go on when the server ends."""
 
@@ -45,6 +47,7 @@ def serve(settings: Settings, *, opens: bool = False) -> None:
             app,
             log_level="warning",
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             http=_Protocol,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
