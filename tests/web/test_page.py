@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -338,6 +339,62 @@ def test_what_is_visible_is_restored_first_and_a_photo_can_be_cancelled(
         assert http.get("/v1/jobs").json()["jobs"] == []
 
 
+def test_a_second_try_is_cancelled_and_not_the_first(
+    opened: Opened, idle: Server, shot: Path
+) -> None:
+    page, damaged, asked = opened.page, shot.with_name("damaged.png"), list[str]()
+    content = shot.read_bytes()
+    damaged.write_bytes(content[: len(content) // 2])
+    opened.drop(damaged)
+    page.click("#start")
+    opened.wait("damaged.png", "failed")
+    full = {"status": 429, "headers": {"Retry-After": "60"}, "json": {"detail": "full"}}
+    page.route("**/v1/jobs", lambda route: route.fulfill(**full))
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    page.click('[data-do="again"]')
+    opened.wait("damaged.png", "held")
+    page.wait_for_timeout(500)  # enough for news of the first try
+    opened.wait("damaged.png", "held")
+    page.click('[data-do="cancel"]')
+    opened.wait("damaged.png", "cancelled")
+    assert [each for each in asked if "/v1/jobs/" in each] == []
+    page.unroute("**/v1/jobs")
+    page.click('[data-do="remove"]')
+    page.wait_for_selector("#empty")
+    with idle.http() as http:
+        _eventually(lambda: http.get("/v1/jobs").json()["jobs"] == [])
+
+
+def test_a_job_taken_after_its_photo_was_cancelled_is_deleted(opened: Opened) -> None:
+    asked = opened.page.evaluate(
+        """async () => {
+            const { Queue } = await import("/page/queue.js");
+            const asked = [];
+            let answer;
+            window.fetch = (path, { method }) => {
+                asked.push(`${method} ${path}`);
+                if (method !== "POST") return Promise.resolve(new Response(null, { status: 204 }));
+                return new Promise((done) => (answer = done)); // whatever the signal says
+            };
+            const queue = new Queue(() => {});
+            const [entry] = queue.add([{ photo: new File(["x"], "x.png"), right: null }]);
+            queue.start([entry], () => ({ options: {}, right: null }));
+            queue.cancel(entry);
+            answer(Response.json({ id: "a", state: "waiting", links: { self: "/v1/jobs/a" } }));
+            await new Promise((done) => setTimeout(done, 100));
+            return [...asked, entry.state];
+        }"""
+    )
+    assert asked == ["POST /v1/jobs", "DELETE /v1/jobs/a", "cancelled"]
+
+
+def _eventually(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_a_larger_result_lies_over_the_photo_at_its_size(opened: Opened, shot: Path) -> None:
     page = opened.page
     assert not page.locator("#enlarge").is_visible()
@@ -422,7 +479,7 @@ def test_a_full_queue_a_lost_token_and_a_lost_server_are_said(
 def test_two_views_are_put_together_by_their_names(opened: Opened) -> None:
     paired = opened.page.evaluate(
         """async () => {
-            const { pairViews } = await import("/page/intake.js");
+            const { pairViews } = await import("/page/views.js");
             const names = ["b_R.png", "a_L.png", "B_L.png", "a_R.png", "c.png", "d_right.png"];
             const pairs = pairViews(names.map((name) => new File([], name)));
             return pairs.map(({ photo, right }) => [photo.name, right?.name ?? null]);
@@ -434,6 +491,89 @@ def test_two_views_are_put_together_by_their_names(opened: Opened) -> None:
         ["c.png", None],
         ["d_right.png", None],
     ]
+
+
+def test_two_views_lie_in_one_folder_or_in_folders_beside_each_other(opened: Opened) -> None:
+    paired = opened.page.evaluate(
+        """async () => {
+            const { pairViews } = await import("/page/views.js");
+            const paths = [
+                "a/P_L.png", "b/P_L.png", "b/P_R.png", "a/P_R.png", "c/P_R.png",
+                "left/x.png", "right/x.png", "right/y.png",
+                "testL/source/z.png", "testR/source/z.png",
+                "tool.png", "toor.png", "_L.jpg", "_R.png", "q_l.png", "q_right.png",
+            ];
+            const files = paths.map((path) =>
+                Object.assign(new File([], path.split("/").at(-1)), { path }));
+            // Picked, so without folders: which belong together can't be told.
+            files.push(...["n_L", "n_R", "n_L", "n_R"].map((name) => new File([], name)));
+            return pairViews(files)
+                .map(({ photo, right }) => [photo.path ?? photo.name, right?.path ?? null]);
+        }"""
+    )
+    assert paired == [
+        ["a/P_L.png", "a/P_R.png"],
+        ["b/P_L.png", "b/P_R.png"],
+        ["c/P_R.png", None],
+        ["left/x.png", "right/x.png"],
+        ["right/y.png", None],
+        ["testL/source/z.png", "testR/source/z.png"],
+        *([name, None] for name in ("tool.png", "toor.png", "_L.jpg", "_R.png")),
+        *([name, None] for name in ("q_l.png", "q_right.png", "n_L", "n_R", "n_L", "n_R")),
+    ]
+
+
+def test_a_right_view_chosen_by_hand_stays(opened: Opened, shot: Path, tmp_path: Path) -> None:
+    page, entries = opened.page, opened.page.locator(".entry")
+    page.select_option("#task", "dual-pixel-deblurring")
+    opened.drop(shot)
+    other = crop(tmp_path / "other.png", 96, 128)
+    entries.locator("input").set_input_files(other)
+    names = ("Q_L.png", "Q_R.png", "single.png")
+    opened.drop(*(crop(tmp_path / name, 96, 128) for name in names))
+    assert entries.count() == 3
+    assert "Right view: other.png" in entries.nth(0).inner_text()
+    assert "Right view: Q_R.png" in entries.nth(1).inner_text()
+    page.select_option("#task", "denoising")
+    assert entries.count() == 4
+    page.select_option("#task", "dual-pixel-deblurring")
+    assert entries.count() == 3
+    assert "Right view: other.png" in entries.nth(0).inner_text()
+
+
+def test_what_can_t_be_read_is_named_and_the_rest_is_added(opened: Opened) -> None:
+    opened.page.evaluate(
+        """() => {
+            const file = (fullPath, found) => ({
+                isFile: true, fullPath, name: fullPath.split("/").at(-1),
+                file: (read, failed) => found ? read(found) : failed(new DOMException("gone")),
+            });
+            const folder = (fullPath, inside) => ({
+                isFile: false, fullPath, name: fullPath.split("/").at(-1),
+                createReader: () => ({
+                    readEntries: (read, failed) => inside
+                        ? read(inside.splice(0))
+                        : failed(new DOMException("locked")),
+                }),
+            });
+            const places = [
+                folder("/trip", [
+                    file("/trip/good.png", new File([], "good.png")),
+                    file("/trip/gone.png"),
+                ]),
+                folder("/locked"),
+            ];
+            const items = places.map((place) => ({ webkitGetAsEntry: () => place }));
+            const drop = new Event("drop", { bubbles: true, cancelable: true });
+            drop.dataTransfer = { types: ["Files"], items, files: [] };
+            document.body.dispatchEvent(drop);
+        }"""
+    )
+    opened.entry("good.png").wait_for()
+    assert opened.page.locator(".entry").count() == 1
+    said = re.fullmatch(r"good\.png added\. (.+), (.+) can't be read\.", opened.said())
+    assert said
+    assert {said[1], said[2]} == {"trip/gone.png", "locked"}
 
 
 def test_two_views_are_one_photo_of_a_task_that_takes_two(

@@ -57,10 +57,6 @@ export const cancel = (job) => call(`${job.links.self}/cancel`, { method: "POST"
 
 export const forget = (job) => call(job.links.self, { method: "DELETE" });
 
-/** The picture before, if the browser can't show the file; null until the server has made it. */
-export const beforeLink = (job) =>
-  job === null || ["waiting", "loading weights"].includes(job.step) ? null : job.links.before;
-
 export const zipLink = (ids) => `/v1/zip?ids=${ids.map(encodeURIComponent).join(",")}`;
 
 /** Calls `heard` with each state of a job until it is over, `lost` if the server falls silent. */

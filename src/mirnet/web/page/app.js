@@ -3,20 +3,22 @@
 import * as api from "./api.js";
 import { EntryList, progressOf } from "./entries.js";
 import * as histogram from "./histogram.js";
-import { intake, pairViews } from "./intake.js";
+import { intake } from "./intake.js";
 import { listenToKeys } from "./keys.js";
 import { Queue } from "./queue.js";
 import { Settings, titled } from "./settings.js";
 import { Viewer } from "./viewer.js";
+import { pairViews } from "./views.js";
 
 const HISTOGRAM_PAUSE_MS = 120;
 const FIRST_WAIT_S = 3;
+const MOST_NAMED = 3; // in one line
 
 const element = (id) => document.getElementById(id);
 const say = (line) => (element("said").textContent = line);
 
 const queue = new Queue(say);
-const settings = new Settings(element("form"), regroup);
+const settings = new Settings(element("form"), () => queue.regroup(group));
 const viewer = new Viewer();
 const list = new EntryList(element("entries"), element("entry"), act);
 let selected = null;
@@ -47,21 +49,24 @@ async function connect() {
   }
 }
 
-function add(files) {
+function add(files, unread) {
   const photos = files.filter((file) => !file.inFolder || isPhoto(file));
-  if (!photos.length) return say("There are no photos among these files.");
-  const [first] = queue.add(photos.map((photo) => ({ photo, right: null })));
+  const lost = unread.length ? ` ${listed(unread)} can't be read.` : "";
+  if (!photos.length) return say(lost.trim() || "There are no photos among these files.");
+  const [first] = queue.add(group(photos));
   if (!selected || selected.state !== "ready") select(first);
-  regroup();
-  return say(photos.length === 1 ? `${first.name} added.` : `${photos.length} files added.`);
+  const added = photos.length === 1 ? `${first.name} added.` : `${photos.length} files added.`;
+  return say(added + lost);
 }
 
 /** Puts the two views of a photo together if the task takes two, and apart if it doesn't. */
-function regroup() {
-  const ready = queue.entries.filter(({ state }) => state === "ready");
-  const files = ready.flatMap(({ file, right }) => (right ? [file, right] : [file]));
-  const single = files.map((photo) => ({ photo, right: null }));
-  queue.regroup(settings.views === 2 ? pairViews(files) : single);
+function group(files) {
+  return settings.views === 2 ? pairViews(files) : files.map((photo) => ({ photo, right: null }));
+}
+
+function listed(names) {
+  const more = names.length - MOST_NAMED;
+  return names.slice(0, MOST_NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 const isPhoto = (file) => suffixes.some((suffix) => file.name.toLowerCase().endsWith(suffix));
@@ -72,7 +77,7 @@ function act(what, entry, file) {
   if (what === "again") again(entry);
   if (what === "remove") remove(entry);
   if (what === "right") {
-    entry.right = file;
+    Object.assign(entry, { right: file, isByHand: file !== null });
     listAll();
   }
 }
@@ -195,7 +200,7 @@ function show() {
   viewer.after.alt = `${name} after`;
   viewer.show({
     key: selected.file ?? selected,
-    before: address ?? api.beforeLink(job),
+    before: address ?? selected.before,
     after: state === "done" ? job.links.after : null,
     preview: state === "running" && job.preview ? job.links.preview : null,
     box: job?.preview,
@@ -208,13 +213,12 @@ function show() {
 }
 
 function stageNote() {
-  const { state, job, unshown } = selected;
+  const { state, job, unshown, before, isOver } = selected;
   const framed = job?.preview ? ". The frame is a preview." : "";
   if (state === "running") return progressOf(job) + framed;
-  if (unshown && !api.beforeLink(job)) {
-    return "This browser can't show the file itself. It is shown once the server works on it.";
-  }
-  return "";
+  if (!unshown || before) return "";
+  const hope = isOver ? "" : " It is shown once the server works on it.";
+  return `This browser can't show the file itself.${hope}`;
 }
 
 viewer.addEventListener("unshown", () => {
@@ -254,7 +258,7 @@ let thumbnails = Promise.resolve();
 /** Plans an entry's small picture, once there is one to draw it from; one at a time is decoded. */
 function thumbnail(entry) {
   const own = entry.file !== null && !entry.unshown;
-  const link = api.beforeLink(entry.job);
+  const link = entry.before;
   if (entry.drawn || (!own && !link)) return;
   entry.drawn = true;
   thumbnails = thumbnails.then(() => drawThumbnail(entry, own, link));
@@ -267,7 +271,11 @@ async function drawThumbnail(entry, own, link) {
     await image.decode();
     list.draw(entry, image);
   } catch {
-    if (own) Object.assign(entry, { drawn: false, unshown: true });
+    entry.drawn = false; // the server's picture is asked for again when there is news
+    if (own) {
+      entry.unshown = true;
+      thumbnail(entry);
+    }
   } finally {
     if (own) URL.revokeObjectURL(image.src);
   }

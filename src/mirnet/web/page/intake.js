@@ -1,15 +1,19 @@
 // How photos come in: picked, pasted, or dropped, folders too.
 
-/** Calls `take` with the files that somebody picks, pastes or drops anywhere on the page. */
+/**
+ * Calls `take(files, unread)` with the files that somebody picks, pastes or drops anywhere on the
+ * page, and the paths of those that can't be read. What is dropped has its `path`, from what was
+ * dropped down, and says whether it is `inFolder`.
+ */
 export function intake(input, buttons, take) {
   for (const button of buttons) button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    take([...input.files]);
+    take([...input.files], []);
     input.value = ""; // the same file can be picked again
   });
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length) take(files);
+    if (files.length) take(files, []);
   });
   acceptDrops(take);
 }
@@ -28,25 +32,37 @@ function acceptDrops(take) {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     mark(false);
-    take(await dropped(event.dataTransfer));
+    const unread = [];
+    take(await dropped(event.dataTransfer, unread), unread);
   });
 }
 
-async function dropped(transfer) {
+async function dropped(transfer, unread) {
   // The items are gone after the first await, so all are asked for before it.
   const places = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!places.length) return [...transfer.files];
-  return (await Promise.all(places.map((place) => below(place, false)))).flat();
+  return (await Promise.all(places.map((place) => below(place, false, unread)))).flat();
 }
 
-async function below(place, inFolder) {
-  if (place.isFile) {
-    const file = await new Promise((found, failed) => place.file(found, failed));
-    return inFolder && file.name.startsWith(".") ? [] : [Object.assign(file, { inFolder })];
+/** The files of a place; what can't be read adds its path to `unread`. */
+async function below(place, inFolder, unread) {
+  if (inFolder && place.isFile && place.name.startsWith(".")) return [];
+  try {
+    if (place.isFile) return [await fileOf(place, inFolder)];
+    const inside = (await children(place)).toSorted((a, b) => a.name.localeCompare(b.name));
+    return (await Promise.all(inside.map((each) => below(each, true, unread)))).flat();
+  } catch {
+    unread.push(pathOf(place));
+    return [];
   }
-  const inside = (await children(place)).toSorted((a, b) => a.name.localeCompare(b.name));
-  return (await Promise.all(inside.map((each) => below(each, true)))).flat();
 }
+
+async function fileOf(place, inFolder) {
+  const file = await new Promise((found, failed) => place.file(found, failed));
+  return Object.assign(file, { inFolder, path: pathOf(place) });
+}
+
+const pathOf = (place) => place.fullPath.replace(/^\//, "");
 
 async function children(folder) {
   const reader = folder.createReader();
@@ -56,23 +72,4 @@ async function children(folder) {
     if (!some.length) return found; // browsers give a hundred at a time
     found.push(...some);
   }
-}
-
-const SIDES = {
-  left: /(^|[_\-. ])(l|left)(?=\.[^.]+$)/i,
-  right: /(^|[_\-. ])(r|right)(?=\.[^.]+$)/i,
-};
-
-/** Puts `IMG_L` and `IMG_R` together; returns `{photo, right}` for each photo, `right` or null. */
-export function pairViews(files) {
-  const stem = (file, side) => file.name.replace(SIDES[side], "$1").toLowerCase();
-  const rights = new Map(
-    files.filter((file) => SIDES.right.test(file.name)).map((file) => [stem(file, "right"), file]),
-  );
-  const pairs = files
-    .filter((file) => SIDES.left.test(file.name) && rights.has(stem(file, "left")))
-    .map((file) => ({ photo: file, right: rights.get(stem(file, "left")) }));
-  const paired = new Set(pairs.flatMap(({ photo, right }) => [photo, right]));
-  const single = files.filter((file) => !paired.has(file));
-  return [...pairs, ...single.map((photo) => ({ photo, right: null }))];
 }

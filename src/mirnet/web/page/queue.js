@@ -14,9 +14,11 @@ const FORGOTTEN = "The server no longer has this photo. Restore it again.";
  */
 class Entry {
   job = null;
+  former = null; // the job of a try that failed or was cancelled, until there is another
   state = "ready";
   detail = null;
   right = null;
+  isByHand = false; // whether somebody chose its right view
   enlarge = 1; // how much larger its result is
   request = null; // what is sent with it: `{options, right}`
   #abort = null;
@@ -33,6 +35,11 @@ class Entry {
   /** Whether the server or this page is at work on it, or will be. */
   get isBusy() {
     return this.state !== "ready" && !this.isOver;
+  }
+
+  /** The server's picture of it before; null until the server has one. */
+  get before() {
+    return this.job?.links.before ?? this.former?.links.before ?? null;
   }
 
   set(state, detail = null) {
@@ -84,9 +91,10 @@ export class Queue extends EventTarget {
     return added;
   }
 
-  /** Makes the photos that are ready those of `pairs`, which are made of the same files. */
-  regroup(pairs) {
-    const ready = this.entries.filter(({ state }) => state === "ready");
+  /** Makes the photos that are ready those of `group(files)`; pairs made by hand stay. */
+  regroup(group) {
+    const ready = this.entries.filter((each) => each.state === "ready" && !each.isByHand);
+    const pairs = group(ready.flatMap(({ file, right }) => (right ? [file, right] : [file])));
     const kept = new Map(ready.map((entry) => [entry.file, entry]));
     const parted = pairs.filter(({ photo }) => !kept.has(photo));
     for (const { photo, right } of pairs) if (kept.has(photo)) kept.get(photo).right = right;
@@ -99,6 +107,8 @@ export class Queue extends EventTarget {
   start(entries, request) {
     for (const entry of entries) {
       entry.request = request(entry);
+      entry.former = entry.job ?? entry.former;
+      entry.job = null;
       entry.enlarge = entry.request.options.enlarge ?? 1;
       entry.set("asked");
       this.#tell("change", entry);
@@ -108,7 +118,8 @@ export class Queue extends EventTarget {
 
   async cancel(entry) {
     entry.stop();
-    if (!entry.job || entry.isOver) return this.#change(entry, "cancelled");
+    if (entry.isOver) return;
+    if (!entry.job) return this.#change(entry, "cancelled");
     await this.#attempt(async () => this.#took(entry, await api.cancel(entry.job)));
     this.#follow();
   }
@@ -118,7 +129,9 @@ export class Queue extends EventTarget {
     entry.stop();
     this.entries = this.entries.filter((each) => each !== entry);
     this.#tell("list");
-    if (entry.job) await this.#attempt(() => api.forget(entry.job));
+    for (const job of [entry.job, entry.former].filter(Boolean)) {
+      await this.#attempt(() => api.forget(job));
+    }
     this.#follow();
   }
 
@@ -169,24 +182,33 @@ export class Queue extends EventTarget {
     }
     const signal = entry.begin();
     this.#change(entry, "sending");
-    const former = entry.job;
     const { options, right } = entry.request;
     try {
-      this.#took(entry, await api.submit(entry.file, right, options, signal));
+      const job = await api.submit(entry.file, right, options, signal);
       this.#answered();
-      this.#follow();
-      if (former) this.#attempt(() => api.forget(former)); // a failed try
+      if (signal.aborted) this.#attempt(() => api.forget(job)); // the answer came too late
+      else this.#begun(entry, job);
     } catch (fault) {
       if (!signal.aborted) await this.#notSent(entry, fault, signal);
     }
   }
 
+  #begun(entry, job) {
+    const { former } = entry;
+    entry.former = null;
+    this.#took(entry, job);
+    this.#follow();
+    if (former) this.#attempt(() => api.forget(former));
+  }
+
   async #notSent(entry, fault, signal) {
     const silent = fault.status === 0;
+    const isLost = silent && !(await isReadable(entry.file));
+    if (signal.aborted) return;
     if (!silent && fault.status !== 429) {
       this.#change(entry, "failed", fault.message);
       if (fault.status === 401) this.#say(fault.message);
-    } else if (silent && !(await isReadable(entry.file))) {
+    } else if (isLost) {
       this.#change(entry, "failed", "The file can't be read any more. Add the photo again.");
     } else {
       const wait = silent ? this.#nextWait() : fault.wait;

@@ -260,8 +260,9 @@ export class Viewer extends EventTarget {
 const isThere = (image) => image.complete && image.naturalWidth > 0 && image.hasAttribute("src");
 
 function setSource(image, address) {
+  const hasFailed = image.complete && !image.naturalWidth; // asked for again
   if (!address) image.removeAttribute("src");
-  else if (image.getAttribute("src") !== address) image.src = address;
+  else if (image.getAttribute("src") !== address || hasFailed) image.src = address;
 }
 
 const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
