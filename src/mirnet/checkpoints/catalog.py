@@ -53,7 +53,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="super-resolution-small",
             task="super-resolution",
-            sha256="fe695f19bd955509c13e62d23a03d40f4cda7490a22b82cd89fc293e0b34e20a",
+            sha256="6b3d02733bef394cd749769ef342ef75b055dafdade9a6f53b17afbbb65b49fa",
             summary="sharpens what was enlarged 2 to 4 times; the small network",
         ),
         Weights(
