@@ -224,6 +224,7 @@ def test_doctor_says_what_extras_add_and_which_originals_are_read(
 def test_doctor_says_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("mirnet.cli.doctor._report_runtimes", lambda: None)  # which takes a while
     monkeypatch.setattr("mirnet.cli.doctor.EXTRAS", {"train": ("training", ("no-such",))})
     assert 'missing; pip install "mirnet[train]"' in output_of(capsys, "doctor")
 
