@@ -2,6 +2,7 @@
 
     python benchmarks/restore_photo.py --megapixels 0.5 2 4 --threads 2
     python benchmarks/restore_photo.py --megapixels 12 --weights paper --memory 8GiB
+    python benchmarks/restore_photo.py --megapixels 12 --task super-resolution low-light
 
 Each photo is restored from file to file by a process of its own, which has restored a tiny one
 before: start-up is not counted. Memory is the peak of the process above what it held before.
@@ -28,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.5, 2.0, 4.0])
     parser.add_argument("--weights", default="denoising", help='or "paper": its size, random')
+    parser.add_argument("--task", nargs="+", help="those of several tasks, one after another")
     parser.add_argument("--memory", help="the most that the process may take, such as 4GiB")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
@@ -37,26 +39,28 @@ def main() -> None:
         source, target = map(Path, options.one)
         print(json.dumps(restore(source, target, options)))
         return
-    rows = [measure(size, options) for size in options.megapixels]
-    print("| photo | seconds | peak memory | estimate | estimate / peak | how |")
-    print("|---|---|---|---|---|---|")
+    print("| photo | weights | seconds | peak memory | estimate | estimate / peak | how |")
+    print("|---|---|---|---|---|---|---|")
+    named = options.task or [options.weights]
+    rows = [measure(size, each, options) for each in named for size in options.megapixels]
     for row in rows:
         peak, estimate = float(row["peak_bytes"]), float(row["estimated_bytes"])
         print(
-            f"| {row['width']}×{row['height']} | {row['seconds']:.1f} | {peak / 2**30:.2f} GiB "
-            f"| {estimate / 2**30:.2f} GiB | {estimate / peak:.2f} | {row['way']} |"
+            f"| {row['width']}×{row['height']} | {row['weights']} | {row['seconds']:.1f} "
+            f"| {peak / 2**30:.2f} GiB | {estimate / 2**30:.2f} GiB | {estimate / peak:.2f} "
+            f"| {row['way']} |"
         )
     if options.output:
         options.output.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
 
 
-def measure(megapixels: float, options: argparse.Namespace) -> dict[str, Any]:
+def measure(megapixels: float, weights: str, options: argparse.Namespace) -> dict[str, Any]:
     """Restore a photo of this size in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "photo.png", Path(folder) / "restored.png"
         write_test_photo(source, megapixels)
         threads = str(options.threads)
-        command = [sys.executable, __file__, "--weights", options.weights, "--threads", threads]
+        command = [sys.executable, __file__, "--weights", weights, "--threads", threads]
         command += ["--memory", options.memory] if options.memory else []
         result = subprocess.run(
             [*command, "--one", str(source), str(target)],
@@ -98,7 +102,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
         restorer = Restorer(MIRNetV2(), device="cpu", memory=limit)
     else:
         restorer = Restorer.from_pretrained(options.weights, device="cpu", memory=limit)
-    restorer(np.zeros((8, 8, 3), np.uint8))
+    restorer(torch.zeros(1, 3 * restorer.views, 8, 8))
     header = read_header(source)
     runtimes = Runtimes(restorer.model, restorer.device, restorer.dtype, "auto")
     backend, dtype = runtimes.pick(
@@ -111,7 +115,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     by = f"{backend.name}, {str(dtype).removeprefix('torch.')}" if way.tile is None else "PyTorch"
     before = memory(restorer.device, reset=True)  # a trial may have taken more than the photo
     start = time.monotonic()
-    restorer.restore_file(source, target)
+    restorer.restore_file(source, target, right=source if restorer.views == 2 else None)
     seconds = time.monotonic() - start
     highest = memory(restorer.device, reset=False)
     if before is None or highest is None:

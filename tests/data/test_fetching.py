@@ -26,6 +26,7 @@ class Server(BaseHTTPRequestHandler):
     content: ClassVar[bytes] = CONTENT
     tag: ClassVar[str] = '"one"'
     takes_ranges: ClassVar[bool] = True
+    tells_length: ClassVar[bool] = True
 
     def do_GET(self) -> None:
         Server.seen.append(dict(self.headers))
@@ -41,6 +42,8 @@ class Server(BaseHTTPRequestHandler):
             start = int(asked.removeprefix("bytes=").rstrip("-"))
         if start >= len(Server.content) and start:
             self.send_response(416)
+            if Server.tells_length:
+                self.send_header("Content-Range", f"bytes */{len(Server.content)}")
             self.end_headers()
             return
         self.send_response(206 if start else 200)
@@ -61,7 +64,7 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     Server.plan, Server.seen, Server.content = [], [], CONTENT
-    Server.tag, Server.takes_ranges = '"one"', True
+    Server.tag, Server.takes_ranges, Server.tells_length = '"one"', True, True
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -129,10 +132,44 @@ def test_a_file_that_changed_in_between_begins_anew(url: str, tmp_path: Path) ->
     assert (tmp_path / "data.zip").read_bytes() == CONTENT[::-1]
 
 
-def test_a_file_that_got_shorter_begins_anew(url: str, tmp_path: Path) -> None:
-    (tmp_path / "data.zip.part").write_bytes(CONTENT + b"more")
-    (tmp_path / "data.zip.part.json").write_text('{"version": "\\"one\\""}')
+def part_of(path: Path, content: bytes) -> None:
+    path.with_name(f"{path.name}.part").write_bytes(content)
+    path.with_name(f"{path.name}.part.json").write_text('{"version": "\\"one\\""}')
+
+
+@pytest.mark.parametrize("tells_length", [False, True])
+def test_a_file_that_got_shorter_begins_anew(tells_length: bool, url: str, tmp_path: Path) -> None:
+    Server.tells_length = tells_length
+    part_of(tmp_path / "data.zip", CONTENT + b"more")
     assert fetched(url, tmp_path / "data.zip") == SHA256
+    assert len(Server.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("tells_length", "sha256"), [(True, SHA256), (True, None), (False, SHA256.upper())]
+)
+def test_a_part_that_is_whole_is_not_fetched_again(
+    tells_length: bool, sha256: str | None, url: str, tmp_path: Path
+) -> None:
+    Server.tells_length = tells_length
+    part_of(tmp_path / "data.zip", CONTENT)
+    assert fetched(url, tmp_path / "data.zip", sha256) == SHA256
+    assert (tmp_path / "data.zip").read_bytes() == CONTENT
+    assert [headers.get("Range") for headers in Server.seen] == [f"bytes={len(CONTENT)}-"]
+    assert leftovers(tmp_path / "data.zip") == set()
+
+
+def test_a_part_of_the_right_length_alone_is_not_kept(url: str, tmp_path: Path) -> None:
+    part_of(tmp_path / "data.zip", CONTENT[::-1])
+    with pytest.raises(DataError, match=r"came from .* and has SHA-256"):
+        fetched(url, tmp_path / "data.zip")
+    assert leftovers(tmp_path / "data.zip") == set()
+
+
+def test_without_a_length_or_a_sum_a_part_is_not_trusted(url: str, tmp_path: Path) -> None:
+    Server.tells_length = False
+    part_of(tmp_path / "data.zip", CONTENT[::-1])
+    assert fetched(url, tmp_path / "data.zip", None) == SHA256
 
 
 @pytest.mark.parametrize("note", [None, "", "{", "[]"])

@@ -170,8 +170,19 @@ def test_views_that_don_t_belong_together_are_refused_before_they_are_decoded(
 def test_notes_of_both_views_and_doubts_before_and_after_are_told(
     two_views: Restorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("doubts_before", "doubts_after"):
-        monkeypatch.setattr(f"mirnet.inference.files.{name}", lambda *_, name=name: (name,))
+    seen: list[Any] = []
+
+    def before(views: Any, _: Any) -> tuple[str, ...]:
+        seen.extend(views)
+        return ("doubts_before",)
+
+    def restored_of(*views: Photo, **_: Any) -> Photo:
+        assert len(seen) == 2  # both were looked at before the network runs
+        return views[0]
+
+    monkeypatch.setattr("mirnet.inference.files.doubts_before", before)
+    monkeypatch.setattr("mirnet.inference.files.doubts_after", lambda *_: ("doubts_after",))
+    monkeypatch.setattr(two_views, "restore_photo", restored_of)
     left, right = (
         Photo(pixels=random_pixels((9, 14, 3)), notes=("of both", f"of the {side}"))
         for side in ("left", "right")

@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mirnet.inference.guards import Expected, doubts_after, doubts_before
+from mirnet.checkpoints.expected import Expected
+from mirnet.inference.guards import doubts_after, doubts_before
 from tests.conftest import random_pixels
 
 ALL = Expected(brightest=0.25, quietest=0.6, noisiest=8, shift=0.05, saturated=0.02)
@@ -24,19 +25,19 @@ def scene(mean: float, noise: float, dtype: Any = np.uint8, channels: int = 3) -
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_usual_photo_raises_no_doubts(dtype: Any, channels: int) -> None:
     photo = scene(0.1, 5, dtype, channels)
-    assert doubts_before(photo, ALL) == ()
+    assert doubts_before([photo], ALL) == ()
     assert doubts_after(photo, photo, ALL) == ()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_what_is_unusual_about_a_photo_is_said(dtype: Any) -> None:
-    (bright,) = doubts_before(scene(0.5, 5, dtype), ALL)
+    (bright,) = doubts_before([scene(0.5, 5, dtype)], ALL)
     assert "bright already (mean 0.50; these weights are for photos below 0.25)" in bright
-    (clean,) = doubts_before(scene(0.1, 0.1, np.float32), ALL)
+    (clean,) = doubts_before([scene(0.1, 0.1, np.float32)], ALL)
     assert clean.startswith("has next to no noise (0.1/255)")
-    (noisy,) = doubts_before(scene(0.2, 18, dtype), ALL)
-    assert noisy.startswith("is noisy (12/255)")  # of the luma
-    (blank,) = doubts_before(np.full((HEIGHT, WIDTH, 3), 7, dtype), ALL)
+    (noisy,) = doubts_before([scene(0.2, 18, dtype)], ALL)
+    assert noisy.startswith("is noisy (12/255), which these weights do not mend")  # of the luma
+    (blank,) = doubts_before([np.full((HEIGHT, WIDTH, 3), 7, dtype)], ALL)
     assert blank == "is blank: there is nothing to restore"
 
 
@@ -53,26 +54,58 @@ def test_what_is_odd_about_a_result_is_said() -> None:
 
 
 def test_without_bounds_only_a_blank_photo_is_told() -> None:
-    assert doubts_before(scene(0.9, 0.0), Expected()) == ()
+    assert doubts_before([scene(0.9, 0.0)], Expected()) == ()
     assert doubts_after(scene(0.1, 5), scene(0.9, 5), Expected()) == ()
-    assert doubts_before(np.zeros((4, 4, 3), np.uint8), Expected())
+    assert doubts_before([np.zeros((4, 4, 3), np.uint8)], Expected())
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (9, 1, 1), (2, 2, 3), (3000, 2, 3)])
 def test_any_size_is_looked_at(shape: tuple[int, ...]) -> None:
     photo = random_pixels(shape)
-    doubts_before(photo, ALL)
+    doubts_before([photo], ALL)
     assert doubts_after(photo, photo.repeat(2, 0).repeat(2, 1), Expected(saturated=0.5)) == ()
 
 
 def test_what_is_clipped_counts_neither_as_noise_nor_as_quiet() -> None:
     photo = scene(0.2, 10)
     photo[:90] = 0
-    assert doubts_before(photo, ALL) == ()
+    assert doubts_before([photo], ALL) == ()
 
 
 def test_colours_of_one_luma_are_no_blank_picture() -> None:
     photo = np.zeros((40, 40, 3), np.uint8)
     photo[:, :20] = (150, 0, 0)
     photo[:, 20:] = (0, 76, 0)
-    assert doubts_before(photo, Expected()) == ()
+    assert doubts_before([photo], Expected()) == ()
+
+
+def test_both_views_are_looked_at_and_one_doubt_about_both_is_told_once() -> None:
+    usual, noisy = scene(0.2, 5), scene(0.2, 18)
+    assert doubts_before([usual, usual], ALL) == ()
+    (told,) = doubts_before([usual, noisy], ALL)
+    assert told.startswith("has a right view that is noisy (12/255)")
+    (told,) = doubts_before([noisy, noisy], ALL)
+    assert told.startswith("is noisy (12/255)")
+    (told,) = doubts_before([usual, np.full_like(usual, 50)], Expected())
+    assert told == "has a right view that is blank: there is nothing to restore"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_views_of_two_photos_are_told(channels: int) -> None:
+    left = scene(0.4, 3, channels=channels)
+    views = Expected(apart=0.06)
+    assert doubts_before([left, scene(0.4, 6, channels=channels)], views) == ()
+    (told,) = doubts_before([left, left[:, ::-1]], views)
+    assert told.startswith("has views that differ by 0.20 on the mean (usual: below 0.06)")
+
+
+def test_colours_may_move_together_further_than_apart() -> None:
+    before = scene(0.1, 2)
+    expected = Expected(shift=0.5, tint=0.1)
+    brighter = before + np.uint8(100)
+    assert doubts_after(before, brighter, expected) == ()
+    brighter[:, :, 0] += 40
+    (told,) = doubts_after(before, brighter, expected)
+    assert told.startswith("came out in other colours (mean +0.55, +0.39, +0.39)")
+    (told,) = doubts_after(before, before + np.uint8(140), expected)
+    assert told.startswith("came out in other colours (mean +0.55, +0.55, +0.55)")

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mirnet.checkpoints.expected import EXPECTED, Expected
 from mirnet.errors import (
     ConfigError,
     DeviceError,
@@ -475,3 +476,47 @@ def test_memory_is_asked_for_the_enlarged_photo(
 def test_an_enlargement_out_of_range_is_refused(restorer: Restorer, enlarge: Any) -> None:
     with pytest.raises(ValueError, match="enlarge is a whole number from 1 to 4"):
         restorer(random_pixels((8, 8, 3)), enlarge=enlarge)
+
+
+def test_what_is_unusual_about_an_array_is_logged_before_the_network_runs(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Expected(brightest=0.25, shift=0.05)
+    restorer = Restorer(Offset(0.2), device="cpu", expected=expected)
+    ran: list[int] = []
+    run = Runner.__call__
+
+    def counted(self: Runner, *given: Any, **options: Any) -> Tensor:
+        ran.append(len(caplog.records))
+        return run(self, *given, **options)
+
+    monkeypatch.setattr(Runner, "__call__", counted)
+    pixels = (random_pixels((40, 60)) // 4 + 96).astype(np.uint8)
+    with caplog.at_level(logging.WARNING, logger="mirnet"):
+        for image in (pixels, Image.fromarray(pixels)):
+            restorer(image)
+    bright, shifted = caplog.messages[:2]
+    assert bright.startswith("image: is bright already (mean 0.50")
+    assert shifted.startswith("image: came out in other colours (mean +0.20)")
+    assert caplog.messages[2:] == [bright, shifted]
+    assert ran == [1, 3]
+
+
+def test_tensors_are_not_looked_at(restorer: Restorer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="mirnet"):
+        restorer(torch.zeros(1, 3, 8, 8))
+    assert not caplog.records
+
+
+def test_named_weights_bring_what_is_usual_for_their_task(
+    tiny_model: MIRNetV2, tiny_weights: Path
+) -> None:
+    assert Restorer.from_pretrained(tiny_weights).expected == EXPECTED["denoising"]
+    assert Restorer(tiny_model).expected == Expected()
+
+
+def test_what_is_unusual_about_a_file_is_returned(tiny_model: MIRNetV2, tmp_path: Path) -> None:
+    restorer = Restorer(tiny_model, device="cpu", expected=Expected(brightest=0.25))
+    write_photo(Photo(pixels=random_pixels((40, 60, 3))), tmp_path / "a.png")
+    (told,) = restorer.restore_file(tmp_path / "a.png", tmp_path / "b.png")
+    assert told.startswith("is bright already (mean 0.50")

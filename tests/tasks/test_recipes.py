@@ -15,7 +15,7 @@ from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.tasks.recipes import found_in, recipe_for
 from mirnet.tasks.registry import TASKS
 from mirnet.tasks.start import with_task
-from mirnet.training.reading import read_recipe
+from mirnet.training.reading import changed, read_recipe
 from mirnet.training.recipe import Recipe
 from mirnet.training.schedule import lr_at, stage_at, total_steps
 from tests.data import publishers
@@ -132,6 +132,30 @@ def test_folders_of_pairs_are_trained_on_together(tmp_path: Path) -> None:
     recipe = recipe_for("denoising", (tmp_path / "a", tmp_path / "b"))
     assert [source.dataset for source in recipe.data.sources] == ["pairs", "pairs"]
     assert recipe.validation.protocol == "photo"
+
+
+def test_pairs_of_views_of_one_s_own_are_taken_as_they_lie(
+    tmp_path: Path, make_photo: Callable[..., Path]
+) -> None:
+    for folder in ("whole", "parts/train", "both/train", "both/val"):
+        for view in ("inputL", "inputR", "target"):
+            make_photo(f"{folder}/{view}/a.png")
+    validated = {}
+    for name in ("whole", "parts", "both"):
+        recipe = recipe_for("dual-pixel-deblurring", (tmp_path / name,))
+        source = recipe.data.sources[0]
+        assert len(find_pairs(source.path, source.dataset, "train")[0].views) == 2
+        validated[name] = recipe.validation.folders
+    assert validated == {"whole": (), "parts": (), "both": (tmp_path / "both",)}
+
+
+@pytest.mark.parametrize(
+    "option", ["--schedule.lr", "--schedule.lr-min", "--schedule.warmup-steps"]
+)
+def test_a_rate_beside_the_released_recipe_s_segments_is_refused(option: str) -> None:
+    recipe = recipe_for("denoising", (Path("data"),), dataset="sidd", kind="released")
+    with pytest.raises(RecipeError, match=r"counts for nothing beside schedule\.segments"):
+        changed(recipe, [option, "0.00001" if "lr" in option else "7"])
 
 
 def test_a_layout_that_several_data_sets_share_has_to_be_said(tmp_path: Path) -> None:

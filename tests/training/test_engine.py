@@ -77,7 +77,7 @@ def test_a_float16_run_that_was_stopped_ends_as_if_it_had_not_been(
         return take_step(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("mirnet.training.loop.take_step", stopping)
+        patch.setattr("mirnet.training.run.take_step", stopping)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, tmp_path / "stopped")
     again = load_file(train(recipe, tmp_path / "stopped"))

@@ -121,6 +121,11 @@ FAULTS = {
         "warmup_steps = 10",
         "schedule.warmup_steps: must be fewer than the 10 steps",
     ),
+    "a rate beside segments": (
+        "[validation]",
+        "[[schedule.segments]]\nsteps = 10\n[validation]",
+        "schedule.lr: counts for nothing beside schedule.segments",
+    ),
     "no pixels": (
         "[optim]",
         "[optim]\npixels_at_once = 0",

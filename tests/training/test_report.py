@@ -85,7 +85,7 @@ def test_a_report_that_can_t_be_written_ends_no_run(
     def full(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mirnet.training.loop.write_report", full)
+    monkeypatch.setattr("mirnet.training.run.write_report", full)
     train(make_recipe(), tmp_path)
     said = " ".join(capsys.readouterr().err.split())
     assert "can't be written (No space left on device)" in said

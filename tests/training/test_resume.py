@@ -59,16 +59,16 @@ KILLED_AT = 120
 PROGRAM = """
 import os, signal, sys
 from mirnet.cli.app import main
-from mirnet.training import loop
+from mirnet.training import run
 
-step = loop.take_step
+step = run.take_step
 
 def counted(*arguments):
     if arguments[-1] == int(sys.argv[1]):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments)
 
-loop.take_step = counted
+run.take_step = counted
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -42,16 +42,16 @@ STEPS = 20
 PROGRAM = """
 import os, signal, sys
 from mirnet.cli.app import main
-from mirnet.training import loop
+from mirnet.training import run
 
-step, (rank, at) = loop.take_step, map(int, sys.argv[1].split(","))
+step, (rank, at) = run.take_step, map(int, sys.argv[1].split(","))
 
 def counted(fabric, *arguments):
     if (fabric.global_rank, arguments[-1]) == (rank, at):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(fabric, *arguments)
 
-loop.take_step = counted
+run.take_step = counted
 sys.exit(main(sys.argv[2:]))
 """
 

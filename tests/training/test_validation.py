@@ -44,7 +44,7 @@ def test_pictures_that_are_trained_on_are_refused_by_content(
 def test_folders_are_checked_before_the_first_step(
     make_recipe: MakeRecipe, other_pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirnet.training.loop.take_step", lambda *_: pytest.fail("a step was done"))
+    monkeypatch.setattr("mirnet.training.run.take_step", lambda *_: pytest.fail("a step was done"))
     with pytest.raises(DataError, match="gone: there is no such folder"):
         train(make_recipe(validation=judged(tmp_path / "gone")), tmp_path / "run")
     shutil.copytree(other_pairs, tmp_path / "uneven")
@@ -182,7 +182,7 @@ def test_a_picture_that_vanishes_while_training_changes_nothing(
             shutil.rmtree(pairs)
         return take_step(*arguments)
 
-    monkeypatch.setattr("mirnet.training.loop.take_step", vanishing)
+    monkeypatch.setattr("mirnet.training.run.take_step", vanishing)
     recipe = make_recipe(data=DataRecipe(sources=sources))
     assert train(recipe, tmp_path / "run").read_bytes() == whole
     with pytest.raises(DataError, match="pairs: there is no such folder"):

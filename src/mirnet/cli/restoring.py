@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mirnet.checkpoints.store import Checkpoint
     from mirnet.inference.batch import Outcome
     from mirnet.inference.files import FileSteps
-    from mirnet.inference.guards import Expected
     from mirnet.inference.planning import Plan
     from mirnet.inference.streaming.stream import Progress
     from mirnet.inference.treatment import Treatment
@@ -186,7 +185,7 @@ class Restoring:
 
     def prepared(self) -> partial[FileSteps]:
         """The same, to be made here or on a node of a cluster: it can be pickled."""
-        from mirnet.tasks.weights import checkpoint_for_photos, expected_of
+        from mirnet.tasks.weights import checkpoint_for_photos
         from mirnet.units import parse_bytes
 
         given = self.options
@@ -197,7 +196,6 @@ class Restoring:
         return partial(
             _steps,
             checkpoint,
-            expected_of(checkpoint),
             self._treatment,
             depth=given.depth,
             quality=given.quality,
@@ -223,7 +221,6 @@ class Restoring:
 
 def _steps(
     checkpoint: Checkpoint,
-    expected: Expected,
     treatment: Treatment,
     cores: int | None = None,
     share: int = 1,
@@ -240,6 +237,7 @@ def _steps(
     """What restores photos, here or on a node: on its cores, with its part of the memory."""
     import torch
 
+    from mirnet.checkpoints.expected import expected_for
     from mirnet.inference.devices import choose_device
     from mirnet.inference.files import FileSteps
     from mirnet.inference.memory import share_of_memory
@@ -250,14 +248,20 @@ def _steps(
         torch.set_num_threads(cores)
     if memory is None and share > 1 and choose_device(device).type == "cpu":
         memory = share_of_memory(share)
-    model = checkpoint.build()
+    restorer = Restorer(
+        checkpoint.build(),
+        device=device,
+        precision=precision,
+        memory=memory,
+        runtime=runtime,
+        expected=expected_for(checkpoint.task),
+    )
     return FileSteps(
-        Restorer(model, device=device, precision=precision, memory=memory, runtime=runtime),
+        restorer,
         treatment,
         depth=depth,
         quality=quality,
         allow_damaged=allow_damaged,
-        expected=expected,
         progress=progress or ignore_progress,
     )
 

@@ -110,24 +110,24 @@ def _show_plan(recipe: Recipe, memory: float | None) -> None:
     elsewhere = memory is not None
     room = int(memory * 1e9) if memory is not None else available_memory(device)
     recipe = recipe if elsewhere else resolved(recipe, device)
-    budget = fit(recipe, room, device="cuda" if elsewhere else device.type)
+    fitting = fit(recipe, room, device="cuda" if elsewhere else device.type)
     if not elsewhere:
         with bar("timing a step of each stage") as show:
-            budget = measured(budget, device, show)
+            fitting = measured(fitting, device, show)
     processes = recipe.devices * recipe.nodes
     print(f"{processes} × {room / 1e9:.1f} GB, {recipe.precision} arithmetic")
     print("patch  batch  at once  parts    steps     samples   memory   hours")
-    for each in budget.stages:
+    for each in fitting.stages:
         hours = "       " if each.hours is None else f"{each.hours:7.1f}"
         print(
             f"{each.stage.patch_size:5}{each.stage.batch_size:7}{each.at_once:9}{each.parts:7}"
             f"{each.stage.steps:9,}{each.samples:12,}{each.memory / 1e9:6.1f} GB {hours}"
         )
-    times = [each.hours for each in budget.stages if each.hours is not None]
-    print(f"{budget.samples:,} samples" + (f", {sum(times):.1f} hours" if times else ""))
+    times = [each.hours for each in fitting.stages if each.hours is not None]
+    print(f"{fitting.samples:,} samples" + (f", {sum(times):.1f} hours" if times else ""))
     if elsewhere:
         print("hours are measured on the machine that trains: give --plan there, without --memory")
-    options = f"--optim.pixels-at-once {budget.recipe.optim.pixels_at_once}"
-    if budget.recipe.recompute:
+    options = f"--optim.pixels-at-once {fitting.recipe.optim.pixels_at_once}"
+    if fitting.recipe.recompute:
         options += " --recompute"
     print(f"train with {options}")

@@ -100,7 +100,7 @@ def fetch(
             if path.exists():
                 return _verified(path, sha256, whose="is there already and")
             part = _Part(path.with_name(path.name + ".part"))
-            _fetch_whole(url, part, progress, tries, timeout_s, pause_s)
+            _fetch_whole(url, part, sha256, progress, tries, timeout_s, pause_s)
             try:
                 found = _verified(part.path, sha256, whose=f"came from {url} and")
             except DataError:
@@ -117,13 +117,19 @@ def fetch(
 
 
 def _fetch_whole(
-    url: str, part: _Part, progress: Progress, tries: int, timeout_s: float, pause_s: float
+    url: str,
+    part: _Part,
+    sha256: str | None,
+    progress: Progress,
+    tries: int,
+    timeout_s: float,
+    pause_s: float,
 ) -> None:
     failed = 0
     while True:
         before = part.size()
         try:
-            _fetch_some(url, part, progress, timeout_s)
+            _fetch_some(url, part, sha256, progress, timeout_s)
         except _DroppedError as error:
             failed = 1 if part.size() > before else failed + 1
             if failed >= tries:
@@ -136,7 +142,9 @@ def _fetch_whole(
             return
 
 
-def _fetch_some(url: str, part: _Part, progress: Progress, timeout_s: float) -> None:
+def _fetch_some(
+    url: str, part: _Part, sha256: str | None, progress: Progress, timeout_s: float
+) -> None:
     """Ask for the rest, and take what comes. Raises _DroppedError if that is not all."""
     there, version = part.size(), part.version()
     request = Request(url, headers={"User-Agent": "mirnet"})
@@ -147,7 +155,9 @@ def _fetch_some(url: str, part: _Part, progress: Progress, timeout_s: float) -> 
         with urlopen(request, timeout=timeout_s) as answer:
             _take(answer, part, progress)
     except HTTPError as error:
-        if error.code == 416:  # what is there is longer than the file
+        if error.code == 416:  # nothing lies behind what is there
+            if _is_whole(part, error.headers.get("Content-Range"), sha256):
+                return
             part.forget()
             raise _DroppedError("the file has changed on its server") from error
         if error.code not in PASSING:
@@ -160,6 +170,13 @@ def _fetch_some(url: str, part: _Part, progress: Progress, timeout_s: float) -> 
     except (URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as error:
         reason = getattr(error, "reason", None) or error
         raise _DroppedError(f"the connection dropped ({reason})") from error
+
+
+def _is_whole(part: _Part, told: str | None, sha256: str | None) -> bool:
+    """Whether all had come when a process ended: by the length that a 416 tells, or by the sum."""
+    if told and (length := told.rpartition("/")[2]).isdecimal():
+        return part.size() == int(length)
+    return sha256 is not None and file_sha256(part.path) == sha256.lower()
 
 
 def _take(answer: HTTPResponse, part: _Part, progress: Progress) -> None:

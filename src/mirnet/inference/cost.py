@@ -14,6 +14,7 @@ import torch
 
 from mirnet.choices import Device, Precision
 from mirnet.errors import InsufficientMemoryError
+from mirnet.inference.devices import settle
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.treatment import Treatment
 from mirnet.models.network_config import NetworkConfig, require_int
@@ -112,18 +113,11 @@ def measure_cost(
 
 
 def _timed(restorer: Restorer, picture: torch.Tensor) -> float:
-    _wait(restorer.device)
+    settle(restorer.device)
     start = perf_counter()
     restorer(picture)
-    _wait(restorer.device)
+    settle(restorer.device)
     return perf_counter() - start
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def memory(device: torch.device, *, reset: bool) -> int | None:

@@ -42,3 +42,11 @@ def choose_dtype(precision: str, device: torch.device, *, for_8_bits: bool = Fal
     if precision == "bfloat16" and not has_bfloat16:
         raise DeviceError(f"device {device}: has no bfloat16; choose float16 or float32")
     return DTYPES[precision]
+
+
+def settle(device: torch.device) -> None:
+    """Wait until a device has done what it was given, so that a time ends with the work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -12,7 +12,7 @@ from mirnet.choices import OutputDepth
 from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
-from mirnet.inference.guards import Expected, doubts_after, doubts_before
+from mirnet.inference.guards import doubts_after, doubts_before
 from mirnet.inference.planning import Job
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Treatment
@@ -37,10 +37,9 @@ class FileSteps:
         depth: OutputDepth = "keep",
         quality: int | None = None,
         allow_damaged: bool = False,
-        expected: Expected = Expected(),  # noqa: B008  (frozen)
         progress: Progress = ignore_progress,
     ) -> None:
-        """Take a restorer, the options of its ``restore_file``, and what is usual for its task.
+        """Take a restorer and the options of its ``restore_file``.
 
         Raises ValueError for one out of its range.
         """
@@ -49,7 +48,6 @@ class FileSteps:
             raise ValueError(f"quality is from 1 to 100, got {quality}")
         self._restorer, self._treatment, self._depth = restorer, treatment, depth
         self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
-        self._expected = expected
 
     def read(self, job: Job) -> Views:
         """The photo, or its two views, if it can be restored, and written to the job's target.
@@ -73,7 +71,8 @@ class FileSteps:
 
     def restore(self, views: Views, job: Job) -> Photo:
         """The restored photo, with notes: those of what was read, and what is odd."""
-        photo = views[0]
+        expected = self._restorer.expected
+        doubts = doubts_before([view.pixels for view in views], expected)
         restored = self._restorer.restore_photo(
             *views,
             treatment=self._treatment,
@@ -81,8 +80,7 @@ class FileSteps:
             where=str(job.source),
             progress=self._progress,
         )
-        doubts = doubts_before(photo.pixels, self._expected)
-        doubts += doubts_after(photo.pixels, restored.pixels, self._expected)
+        doubts += doubts_after(views[0].pixels, restored.pixels, expected)
         notes = tuple(dict.fromkeys(note for view in views for note in view.notes))
         return replace(restored, notes=notes + doubts)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mirnet.checkpoints.expected import Expected
 from mirnet.imaging.quantize import to_float
 from mirnet.inference.treatment import LUMA, NORMAL
 
@@ -21,48 +22,49 @@ FEWEST = 64
 """Pixels that the noise is measured on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What is usual for a task; each bound may be missing.
+def doubts_before(views: Sequence[Pixels], expected: Expected) -> tuple[str, ...]:
+    """What speaks against restoring a photo ``(H, W, C)``, or its two views: a sentence each."""
+    left, *others = (_doubts(pixels, expected) for pixels in views)
+    for other in others:
+        for kind, doubt in other.items():
+            left.setdefault(kind, f"has a right view that {doubt}")
+    doubts = [*left.values()]
+    if expected.apart is not None and len(views) == 2:
+        first, second = (_luma(_thinned(pixels)) for pixels in views)
+        apart = float(np.abs(first - second).mean())
+        if apart > expected.apart:
+            doubts.append(
+                f"has views that differ by {apart:.2f} on the mean (usual: below "
+                f"{expected.apart:.2f}): are they of one photo?"
+            )
+    return tuple(doubts)
 
-    Attributes:
-        brightest: the mean luma above which a photo is no case for it, of values in [0, 1].
-        quietest: the noise below which there is nothing to do, as a deviation in 1/255.
-        noisiest: the noise above which it is made worse rather than better, in 1/255.
-        shift: the most that the mean of a channel changes.
-        saturated: the largest share of pixels that become white and were not.
-    """
 
-    brightest: float | None = None
-    quietest: float | None = None
-    noisiest: float | None = None
-    shift: float | None = None
-    saturated: float | None = None
-
-
-def doubts_before(pixels: Pixels, expected: Expected) -> tuple[str, ...]:
-    """What speaks against restoring a photo ``(H, W, C)``, a sentence each."""
+def _doubts(pixels: Pixels, expected: Expected) -> dict[str, str]:
+    """What speaks against restoring one picture, by what it is about."""
     seen = _thinned(pixels)
-    mean = float(_luma(seen).mean())
     if float(seen.std((0, 1)).max()) < BLANK:
-        return ("is blank: there is nothing to restore",)
-    doubts = []
+        return {"blank": "is blank: there is nothing to restore"}
+    doubts = {}
+    mean = float(_luma(seen).mean())
     if expected.brightest is not None and mean > expected.brightest:
-        doubts.append(
+        doubts["bright"] = (
             f"is bright already (mean {mean:.2f}; these weights are for photos below "
             f"{expected.brightest:.2f}): the result may be washed out"
         )
+    if expected.quietest is None and expected.noisiest is None:
+        return doubts
     noise = _noise(pixels) * 255
     if expected.quietest is not None and noise < expected.quietest:
-        doubts.append(
+        doubts["quiet"] = (
             f"has next to no noise ({noise:.1f}/255): a lower --strength keeps more of it"
         )
     if expected.noisiest is not None and noise > expected.noisiest:
-        doubts.append(
-            f"is noisy ({noise:.0f}/255), and the result will be more so: restore it with --task "
+        doubts["noisy"] = (
+            f"is noisy ({noise:.0f}/255), which these weights do not mend: restore it with --task "
             "denoising first"
         )
-    return tuple(doubts)
+    return doubts
 
 
 def doubts_after(before: Pixels, after: Pixels, expected: Expected) -> tuple[str, ...]:
@@ -70,7 +72,8 @@ def doubts_after(before: Pixels, after: Pixels, expected: Expected) -> tuple[str
     old, new = _thinned(before), _thinned(after)
     doubts = []
     shifts = new.mean((0, 1)) - old.mean((0, 1))
-    if expected.shift is not None and float(np.abs(shifts).max()) > expected.shift:
+    is_shifted = expected.shift is not None and float(np.abs(shifts).max()) > expected.shift
+    if is_shifted or (expected.tint is not None and float(np.ptp(shifts)) > expected.tint):
         told = ", ".join(f"{shift:+.2f}" for shift in shifts)
         doubts.append(f"came out in other colours (mean {told}): look at it before you keep it")
     if expected.saturated is not None:
@@ -104,7 +107,9 @@ def _noise(pixels: Pixels) -> float:
     middle = pixels[top : top + LOOKED_AT, left : left + LOOKED_AT]
     luma = _luma(to_float(np.ascontiguousarray(middle)))
     steps = (luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]) / 2
-    # What is clipped to black or white shows no noise.
+    # What is clipped to black or white shows no noise. One of a step's four pixels is asked: where
+    # all four had to be clear, only the weaker noise would be left (white noise of 10/255 about
+    # black: 5.2 found instead of 5.9). On 550 pictures of `data/` the two differ by 0.3 at most.
     steps = steps[(luma[:-1, :-1] > DARK) & (luma[:-1, :-1] < WHITE)]
     if steps.size < FEWEST:
         return float("nan")  # too few to tell; no bound is passed

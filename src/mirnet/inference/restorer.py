@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mirnet.checkpoints.catalog import resolve
+from mirnet.checkpoints.expected import Expected, expected_for
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.choices import Device, OutputDepth, Precision, Runtime
 from mirnet.imaging.photo import Photo
@@ -19,6 +21,7 @@ from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth
 from mirnet.inference.fit import Fit
+from mirnet.inference.guards import doubts_after, doubts_before
 from mirnet.inference.pil import is_pil, through_array
 from mirnet.inference.planning import Job
 from mirnet.inference.running import Runner
@@ -29,6 +32,8 @@ from mirnet.models.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+
+logger = logging.getLogger("mirnet")
 
 AnyArray = NDArray[Any]
 OVERSHOOT = 0.1
@@ -42,7 +47,9 @@ class Restorer:
     >>> clean = restorer(noisy)  # (H, W, 3) uint8, uint16 or float in [0, 1]; the same kind out
 
     A result that holds NaN or infinity, as half precision may give, is computed again in float32
-    and reported by a warning of the logger ``mirnet``.
+    and reported by a warning of the logger ``mirnet``. So is what is unusual about an array or a
+    PIL image, or about its result; of a file, ``restore_file`` returns it. Tensors aren't looked
+    at: they are what programs score and train with.
 
     One restorer may be called from several threads, and can be pickled. Processes that restore
     files must be started by ``multiprocessing``'s "spawn" or "forkserver": in a fork of a process
@@ -57,6 +64,7 @@ class Restorer:
         precision: Precision = "auto",
         memory: int | None = None,
         runtime: Runtime = "auto",
+        expected: Expected = Expected(),  # noqa: B008  (frozen)
     ) -> None:
         """Take over a model.
 
@@ -73,6 +81,7 @@ class Restorer:
             runtime: what computes a picture that goes in one piece on a CPU; ``auto`` takes
                 OpenVINO for half a megapixel and more, if it is installed and a trial with this
                 network on this machine shows that it gives the same and faster.
+            expected: what is usual for its photos and results, so that what isn't is said.
 
         Raises:
             DeviceError: there is no such device, or it lacks that arithmetic.
@@ -82,6 +91,7 @@ class Restorer:
         if memory is not None and memory < 1:
             raise ValueError(f"memory: is a number of bytes above 0, got {memory}")
         chosen = choose_device(device)
+        self.expected = expected
         self._may_lower = precision == "auto"
         self._runner = Runner(
             model,
@@ -122,8 +132,15 @@ class Restorer:
         A file on a hub is named ``hf://owner/name``. Raises CheckpointError for an unknown name or
         a file that can't be used.
         """
-        model = load_checkpoint(resolve(name_or_path)).build()
-        return cls(model, device=device, precision=precision, memory=memory, runtime=runtime)
+        checkpoint = load_checkpoint(resolve(name_or_path))
+        return cls(
+            checkpoint.build(),
+            device=device,
+            precision=precision,
+            memory=memory,
+            runtime=runtime,
+            expected=expected_for(checkpoint.task),
+        )
 
     @overload
     def __call__(self, image: AnyArray, **options: Unpack[Options]) -> AnyArray: ...
@@ -153,15 +170,15 @@ class Restorer:
         if isinstance(image, Tensor):
             return self._restore_batch(image, treatment)
         if is_pil(image):
-            restored: PILImage = through_array(image, partial(self, **options))
-            return restored
+            through: PILImage = through_array(image, partial(self, **options))
+            return through
         if not isinstance(image, np.ndarray):
             raise TypeError(
                 f"an image is a NumPy array, a tensor or a PIL image, not a {type(image).__name__}"
             )
         pixels = image[:, :, None] if image.ndim == 2 else image
-        pixels = self._restore_pixels((pixels,), treatment, image.dtype)
-        return pixels[:, :, 0] if image.ndim == 2 else pixels
+        restored = self._restore_and_tell(pixels, treatment)
+        return restored[:, :, 0] if image.ndim == 2 else restored
 
     @property
     def views(self) -> int:
@@ -185,6 +202,7 @@ class Restorer:
         photo = views[0]
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
         together = tuple(view.pixels for view in views)
+        self._check_takes(together)
         return photo.with_pixels(self._restore_pixels(together, treatment, dtype, where, progress))
 
     def restore_file(
@@ -246,6 +264,16 @@ class Restorer:
         """Bytes of the host's memory that may still be taken."""
         return self._runner.room
 
+    def _restore_and_tell(self, pixels: AnyArray, treatment: Treatment) -> AnyArray:
+        """As ``_restore_pixels``, of an array that has no notes: what is doubtful is logged."""
+        self._check_takes((pixels,))
+        for doubt in doubts_before([pixels], self.expected):
+            logger.warning("image: %s", doubt)
+        restored = self._restore_pixels((pixels,), treatment, pixels.dtype)
+        for doubt in doubts_after(pixels, restored, self.expected):
+            logger.warning("image: %s", doubt)
+        return restored
+
     def _restore_pixels(
         self,
         views: tuple[AnyArray, ...],
@@ -254,6 +282,15 @@ class Restorer:
         where: str = "image",
         progress: Progress = ignore_progress,
     ) -> AnyArray:
+        first, *others = (torch.from_numpy(to_planes(pixels)) for pixels in views)
+        planes = (torch.cat([first, *others]) if others else first)[None]
+        is_8_bits = all(pixels.dtype == dtype == np.uint8 for pixels in views)
+        restored = self._restore_batch(planes, treatment, where, progress, for_8_bits=is_8_bits)[0]
+        del planes, first, others
+        return from_planes(restored.numpy(), channels=views[0].shape[2], dtype=dtype)
+
+    def _check_takes(self, views: tuple[AnyArray, ...]) -> None:
+        """Raise ValueError for pictures that this network can't be given."""
         for pixels in views:
             _check_pixels(pixels)
         if self.model.config.out_channels != 3:
@@ -263,12 +300,6 @@ class Restorer:
                 f"this network takes {self.model.config.in_channels} channels; give it a tensor "
                 f"(N, {self.model.config.in_channels}, H, W)"
             )
-        first, *others = (torch.from_numpy(to_planes(pixels)) for pixels in views)
-        planes = (torch.cat([first, *others]) if others else first)[None]
-        is_8_bits = all(pixels.dtype == dtype == np.uint8 for pixels in views)
-        restored = self._restore_batch(planes, treatment, where, progress, for_8_bits=is_8_bits)[0]
-        del planes, first, others
-        return from_planes(restored.numpy(), channels=views[0].shape[2], dtype=dtype)
 
     def _restore_batch(
         self,

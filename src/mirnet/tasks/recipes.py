@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from mirnet.choices import BenchmarkName, DataSetName, RecipeName, TaskName
+from mirnet.choices import BenchmarkName, DataSetName, RecipeName, Split, TaskName
 from mirnet.data.packed import is_packed, read_head
 from mirnet.data.sources import DATASETS, find_pairs
 from mirnet.errors import DataError, RecipeError
@@ -125,12 +125,16 @@ def found_in(folder: Path, task: TaskName, *, preferred: DataSetName | None = No
         return preferred
     if len(found) > 1:
         raise RecipeError(f"{folder}: holds {' and '.join(found)}; say which, with --dataset")
-    return found[0] if found else "pairs"
+    if not found:
+        return "pairs"
+    lacks = "val" in DATASETS[found[0]].counts and not _holds(folder, found[0], "val")
+    # Pairs of one's own may lie in train/ as a data set's do, and need no others to validate by.
+    return "pairs" if lacks and _holds(folder, "pairs") else found[0]
 
 
-def _holds(folder: Path, dataset: DataSetName) -> bool:
+def _holds(folder: Path, dataset: DataSetName, split: Split = "train") -> bool:
     try:
-        return bool(find_pairs(folder, dataset, "train"))
+        return bool(find_pairs(folder, dataset, split))
     except (DataError, OSError):
         return False
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mirnet.choices import BenchmarkName, ProtocolName, TaskName
 from mirnet.evaluation.benchmarks import BENCHMARKS
-from mirnet.inference.guards import Expected
 from mirnet.models.config import MIRNetV2Config
 
 
@@ -21,7 +20,6 @@ class Task:
         benchmarks: the paper's for it, which are data sets too.
         weights: the catalog's name of the weights that are used by default.
         views: pictures that go in together; 2 for the halves of a dual-pixel photo.
-        expected: what is usual for its photos and results, so that what is not is said.
     """
 
     name: TaskName
@@ -30,7 +28,6 @@ class Task:
     benchmarks: tuple[BenchmarkName, ...]
     weights: str
     views: int = 1
-    expected: Expected = field(default_factory=Expected)
 
     @property
     def protocols(self) -> tuple[ProtocolName, ...]:

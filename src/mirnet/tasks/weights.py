@@ -11,7 +11,6 @@ from mirnet.checkpoints.store import Checkpoint, require_readable
 from mirnet.choices import TaskName
 from mirnet.environment import file_sha256
 from mirnet.errors import MirnetError
-from mirnet.inference.guards import Expected
 from mirnet.tasks.registry import TASKS
 
 
@@ -80,9 +79,3 @@ def checkpoint_for_photos(
             f"--enlarge: {path} is for {checkpoint.task}; give --task super-resolution"
         )
     return path, checkpoint
-
-
-def expected_of(checkpoint: Checkpoint) -> Expected:
-    """What is usual for photos and results of the task that the weights are for."""
-    task = TASKS.get(checkpoint.task) if checkpoint.task else None
-    return task.expected if task else Expected()

@@ -15,7 +15,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mirnet.errors import RecipeError
-from mirnet.inference.devices import DTYPES
+from mirnet.inference.devices import DTYPES, settle
 from mirnet.models.network_config import NetworkConfig
 from mirnet.models.networks import build
 from mirnet.training.engine import compiled, make_fabric
@@ -62,7 +62,7 @@ class StagePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class RunPlan:
     """A recipe that fits, and its stages.
 
     Attributes:
@@ -79,7 +79,7 @@ class Budget:
         return sum(stage.samples for stage in self.stages)
 
 
-def fit(recipe: Recipe, memory: int, *, device: str) -> Budget:
+def fit(recipe: Recipe, memory: int, *, device: str) -> RunPlan:
     """The recipe with as many samples at once as fit into a device's memory.
 
     Args:
@@ -100,7 +100,7 @@ def fit(recipe: Recipe, memory: int, *, device: str) -> Budget:
             plans = tuple(
                 _planned(fitting, stage, fixed, per_pixel) for stage in recipe.schedule.stages
             )
-            return Budget(recipe=fitting, stages=plans)
+            return RunPlan(recipe=fitting, stages=plans)
     raise RecipeError(
         f"schedule.stages.patch_size: one patch of {largest} pixels takes "
         f"{(fixed + per_pixel * largest) / 1e9:.1f} GB, and there are {memory / 1e9:.1f} GB; make "
@@ -130,27 +130,27 @@ def bytes_kept(config: NetworkConfig, dtype: torch.dtype, *, recompute: bool) ->
             return largest + (len(model.groups) + 2) * shallow.nbytes
 
 
-def measured(budget: Budget, device: torch.device, progress: Callable[[int, int], None]) -> Budget:
-    """The budget with the time of a step of each stage, measured with one part of it."""
-    fabric = make_fabric(replace(budget.recipe, devices=1, nodes=1), device)
-    network = build(budget.recipe.model.config()).to(device)
+def measured(plan: RunPlan, device: torch.device, progress: Callable[[int, int], None]) -> RunPlan:
+    """The plan with the time of a step of each stage, measured with one part of it."""
+    fabric = make_fabric(replace(plan.recipe, devices=1, nodes=1), device)
+    network = build(plan.recipe.model.config()).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-6)
-    model, _ = fabric.setup(compiled(network, budget.recipe), optimizer)
+    model, _ = fabric.setup(compiled(network, plan.recipe), optimizer)
     timed = []
-    for number, plan in enumerate(budget.stages):
+    for number, each in enumerate(plan.stages):
         # A CPU is busy with one sample; on a GPU a sample alone would leave it idle.
-        samples = 1 if device.type == "cpu" else plan.at_once
-        size = plan.stage.patch_size
-        channels = budget.recipe.model.config().in_channels
+        samples = 1 if device.type == "cpu" else each.at_once
+        size = each.stage.patch_size
+        channels = plan.recipe.model.config().in_channels
         views = torch.rand(samples, channels, size, size, device=device)
 
         def part(views: torch.Tensor = views) -> None:
             fabric.backward(model(views).float().square().mean())
 
-        seconds = _timed(part, device) * plan.at_once / samples * plan.parts
-        timed.append(replace(plan, seconds=seconds))
-        progress(number + 1, len(budget.stages))
-    return replace(budget, stages=tuple(timed))
+        seconds = _timed(part, device) * each.at_once / samples * each.parts
+        timed.append(replace(each, seconds=seconds))
+        progress(number + 1, len(plan.stages))
+    return replace(plan, stages=tuple(timed))
 
 
 def _planned(recipe: Recipe, stage: Stage, fixed: int, per_pixel: float) -> StagePlan:
@@ -185,17 +185,12 @@ def _timed(work: Callable[[], None], device: torch.device) -> float:
     """The median of three runs after one that doesn't count, in seconds."""
     times = []
     for _ in range(4):
-        _settle(device)
+        settle(device)
         start = time.perf_counter()
         work()
-        _settle(device)
+        settle(device)
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[1]
-
-
-def _settle(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _half(precision: str) -> Any:

@@ -15,13 +15,12 @@ from mirnet.errors import RecipeError
 from mirnet.inference.devices import choose_device
 from mirnet.training.batches import TrainingData, open_data, training_batches
 from mirnet.training.engine import compiled, make_fabric, processes
-from mirnet.training.log import Clock, Interval, RunLog
+from mirnet.training.log import RunLog
 from mirnet.training.precision import resolved
 from mirnet.training.recipe import Recipe
-from mirnet.training.report import write_report
-from mirnet.training.schedule import lr_at, stage_at, total_steps
-from mirnet.training.state import STATE, note_start, start_or_resume
-from mirnet.training.step import report_skipped, take_step
+from mirnet.training.run import Run
+from mirnet.training.schedule import total_steps
+from mirnet.training.state import note_start, start_or_resume
 from mirnet.training.stopping import StopRequest
 from mirnet.training.team import Team
 from mirnet.training.validation import Validation
@@ -104,56 +103,28 @@ def _train(
     model, optimizer = fabric.setup(compiled(state.model, recipe), state.optimizer)
     steps = total_steps(recipe.schedule)
     batches = training_batches(recipe, data, state.step, rank=team.rank, processes=team.size)
-    interval, skipped = Interval(), 0
     with (
         StopRequest() as stop,
         closing(batches),
         RunLog(folder, first_step=state.step, total_steps=steps, quiet=not team.is_first) as log,
     ):
-        clock = Clock()
-        if validation.was_missed(state.step, team):  # by a run that was killed in it
-            with clock.stopped():
-                validation.run(state, log, team)
-        for batch in clock.waiting(batches):
-            with team.watching():
-                loss, norm = take_step(fabric, model, optimizer, batch, recipe, state.step)
-            loss, asked = team.share(loss, stop.number)
-            if asked is not None:  # one that comes meanwhile must not be lost
-                stop.number = asked
-            skipped = 0 if norm is not None else skipped + 1
-            if norm is None:
-                report_skipped(log, folder, batch, state, skipped, team)
-            elif recipe.optim.ema is not None:
-                state.update_average(recipe.optim.ema)
-            state.step += 1
-            interval.add(loss, norm)
-            log.advance(state.step, loss)
-            is_last = state.step == steps or asked is not None
-            if state.step % recipe.log_every == 0 or is_last:
-                stage = stage_at(recipe.schedule, state.step - 1)
-                lr = lr_at(recipe.schedule, state.step - 1)
-                rates = clock.rates(interval.steps, stage.batch_size)
-                numbers = {**interval.numbers(), "lr": lr, "patch_size": stage.patch_size}
-                log.write("train", state.step, numbers | rates)
-                log.say_if_waiting(rates["data_wait_share"])
-                interval = Interval()
-            is_validated = state.step % recipe.validation.every == 0 or state.step == steps
-            with clock.stopped():
-                is_due = state.step % recipe.checkpoint_every == 0 or is_validated or is_last
-                if is_due and team.is_first:
-                    state.save(folder / STATE, recipe)
-                if is_validated:
-                    validation.run(state, log, team)
-                if team.is_first and (is_validated or is_last):
-                    _tell(folder, log)
-            if asked is not None:
+        run = Run(
+            recipe=recipe,
+            folder=folder,
+            fabric=fabric,
+            team=team,
+            state=state,
+            model=model,
+            optimizer=optimizer,
+            validation=validation,
+            log=log,
+            stop=stop,
+        )
+        run.make_up()
+        for batch in run.clock.waiting(batches):
+            run.take(batch)
+            run.tell()
+            run.keep()
+            if run.asked is not None:
                 break
     return folder / "model.safetensors"
-
-
-def _tell(folder: Path, log: RunLog) -> None:
-    """Write the report; a run doesn't end for want of one."""
-    try:
-        write_report(folder)
-    except OSError as error:
-        log.say(f"{folder / 'report.md'}: can't be written ({error.strerror or error})")

@@ -227,14 +227,21 @@ class ScheduleRecipe(Checked):
     """The paper's patch sizes and 300,000 steps. It gives no stage lengths: these have the
     proportions of the released recipe's first four stages, 92 : 64 : 48 : 36."""
     segments: tuple[Segment, ...] = ()
-    """The learning rate in pieces, whose steps add up to the stages'. ``lr``, ``lr_min`` and
-    ``warmup_steps`` then count for nothing."""
+    """The learning rate in pieces, whose steps add up to the stages'; instead of ``lr``, ``lr_min``
+    and ``warmup_steps``, which are then refused."""
 
     def __post_init__(self) -> None:
         """Check the rates and the steps against each other."""
         super().__post_init__()
         if not self.stages:
             raise self.fault("stages", "there must be at least one")
+        for name in ("lr", "lr_min", "warmup_steps") if self.segments else ():
+            if getattr(self, name) != getattr(type(self), name):
+                raise self.fault(
+                    name,
+                    "counts for nothing beside schedule.segments, which have rates of their own; "
+                    "change those, or leave it out",
+                )
         if self.lr_min > self.lr:
             raise self.fault("lr_min", f"must be at most lr, {self.lr:g}, got {self.lr_min:g}")
         steps = sum(stage.steps for stage in self.stages)

@@ -18,6 +18,7 @@ from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from mirnet.checkpoints.expected import expected_for
 from mirnet.errors import one_line
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
@@ -25,11 +26,10 @@ from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import quantize, to_float
 from mirnet.inference.batch import reason, run
 from mirnet.inference.files import FileSteps
-from mirnet.inference.guards import Expected
 from mirnet.inference.planning import Job, Plan
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.views import Views
-from mirnet.tasks.weights import checkpoint_for_photos, expected_of
+from mirnet.tasks.weights import checkpoint_for_photos
 from mirnet.web.job import Errand, News
 from mirnet.web.order import Box
 from mirnet.web.settings import Settings
@@ -74,26 +74,25 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _equip(weights: str, device: str, settings: Settings) -> tuple[Restorer, Expected]:
+def _equip(weights: str, device: str, settings: Settings) -> Restorer:
     _, checkpoint = checkpoint_for_photos(None, weights, enlarges=False)
-    restorer = Restorer(
+    return Restorer(
         checkpoint.build(),
         device=device,
         precision=settings.precision,
         memory=settings.memory,
         runtime=settings.runtime,
+        expected=expected_for(checkpoint.task),
     )
-    return restorer, expected_of(checkpoint)
 
 
-def _done(errand: Errand, equipped: Callable[[str], tuple[Restorer, Expected]], tell: Tell) -> News:
+def _done(errand: Errand, equipped: Callable[[str], Restorer], tell: Tell) -> News:
     """Do an errand, as ``mirnet restore`` would, and say how it ended."""
     job = Job(errand.source, errand.target, errand.right)
 
     def load() -> _Steps:
         tell(News(step="loading weights"))
-        restorer, expected = equipped(errand.weights)
-        return _Steps(restorer, expected, errand, tell)
+        return _Steps(equipped(errand.weights), errand, tell)
 
     outcome = run(Plan([job]), load, output=errand.target.parent, overwrite=True)
     if outcome.failures:
@@ -104,14 +103,13 @@ def _done(errand: Errand, equipped: Callable[[str], tuple[Restorer, Expected]], 
 class _Steps(FileSteps):
     """A photo's three steps, told, and with the pictures that a browser needs."""
 
-    def __init__(self, restorer: Restorer, expected: Expected, errand: Errand, tell: Tell) -> None:
+    def __init__(self, restorer: Restorer, errand: Errand, tell: Tell) -> None:
         super().__init__(
             restorer,
             errand.order.treatment,
             depth=errand.order.depth,
             quality=errand.order.quality,
             allow_damaged=errand.order.allow_damaged,
-            expected=expected,
             progress=lambda done, of: tell(News(progress=done / of)),
         )
         self._errand, self._tell = errand, tell

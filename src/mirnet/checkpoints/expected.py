@@ -1,0 +1,59 @@
+"""What is usual for photos and results of weights, by the task that they are for.
+
+The bounds were set beside the pairs of `data/`: the inputs and targets that each task's network
+learnt from and is validated on. The largest honest value stands with each bound, where it isn't
+the bound that a network needs for another reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirnet.choices import TaskName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What is usual; each bound may be missing.
+
+    Attributes:
+        brightest: the mean luma above which a photo is no case for it, of values in [0, 1].
+        quietest: the noise below which there is nothing to do, as a deviation in 1/255.
+        noisiest: the noise above which another task should come first, in 1/255.
+        apart: the most that the luma of two views differs, on the mean, of values in [0, 1].
+        shift: the most that the mean of a channel changes.
+        tint: the most that the changes of the channels' means lie apart.
+        saturated: the largest share of pixels that become white and were not.
+    """
+
+    brightest: float | None = None
+    quietest: float | None = None
+    noisiest: float | None = None
+    apart: float | None = None
+    shift: float | None = None
+    tint: float | None = None
+    saturated: float | None = None
+
+
+EXPECTED: dict[TaskName, Expected] = {
+    "denoising": Expected(quietest=0.6, shift=0.06, saturated=0.02),
+    # Of 15 pairs, views differ by 0.012 to 0.025, and pictures of other things by 0.18 and more.
+    # Targets move a channel by 0.023 at most, and have 0.039 more white. Noise has no bound: in
+    # the result there is half as much as in a view.
+    "dual-pixel-deblurring": Expected(apart=0.06, shift=0.05, saturated=0.06),
+    # Enlarged twice, noise stays as strong as cubic interpolation leaves it.
+    "super-resolution": Expected(noisiest=6.0, shift=0.05, saturated=0.03),
+    # Of 511 pairs, targets move a channel by 0.69 at most, channels apart by 0.20, and have 0.12
+    # more white. Noise becomes three times as strong.
+    "low-light": Expected(noisiest=6.0, brightest=0.25, shift=0.75, tint=0.25, saturated=0.2),
+    # Of 13 pairs, inputs have a mean of 0.22 to 0.54 and noise of 6.4 at most, targets move a
+    # channel by 0.24 and channels apart by 0.14. Thirteen are few, so the margins are wide. Noise
+    # becomes 1.2 times as strong. Photos brightened to a mean of 0.6 came out with 3 % more white
+    # (7 % the worst of five), to 0.7 with 9 % (31 %).
+    "retouching": Expected(noisiest=8.0, brightest=0.65, shift=0.3, tint=0.2, saturated=0.2),
+}
+
+
+def expected_for(task: str | None) -> Expected:
+    """What is usual for weights that are for a task; no bounds if it is not known."""
+    return next((bounds for name, bounds in EXPECTED.items() if name == task), Expected())
