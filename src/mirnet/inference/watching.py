@@ -22,6 +22,7 @@ from mirnet.errors import PhotoError
 from mirnet.inference.batch import Outcome, Steps, require_writable, run
 from mirnet.inference.ledger import Ledger, Way
 from mirnet.inference.planning import Job, Plan, is_folder, plan
+from mirnet.inference.stores import Location, on_disk
 
 LOCK = ".mirnet-watch.lock"
 """In the output folder, which one watcher has to itself."""
@@ -60,7 +61,9 @@ class Arrivals:
         told = Plan(left_alone=found.left_alone)
         for job in found.jobs:
             with suppress(OSError):  # gone, since it was found
-                if self._is_due(job, tuple(map(_state_of, job.sources)), before):
+                if self._is_due(
+                    job, tuple(_state_of(on_disk(source)) for source in job.sources), before
+                ):
                     told.jobs.append(job)
         for path, fault in found.faults.items():
             if self._is_due(fault, (), before):
@@ -91,7 +94,7 @@ def watch(
     overwrite: bool = False,
     settle_s: float = 2.0,
     once: bool = False,
-    progress: Callable[[int, int, Path], None] = lambda done, total, source: None,
+    progress: Callable[[int, int, Location], None] = lambda done, total, source: None,
     told: Callable[[Outcome], None] = lambda outcome: None,
     says: Callable[[str], None] = lambda line: None,
     cancelled: Callable[[], bool] = lambda: False,

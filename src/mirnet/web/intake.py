@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from starlette.datastructures import FormData, UploadFile
 
 from mirnet.checkpoints.catalog import CATALOG
-from mirnet.errors import MirnetError
+from mirnet.errors import MirnetError, in_names
 from mirnet.imaging.io import check_writable, read_header, suffixes_of, written_suffix
 from mirnet.imaging.photo import PhotoHeader
 from mirnet.inference.views import unmarked
 from mirnet.tasks.registry import TASKS
 from mirnet.tasks.weights import checkpoint_for_photos, weights_for
-from mirnet.web.job import SHOWABLE, Errand, Job, in_names
+from mirnet.web.job import SHOWABLE, Errand, Job
 from mirnet.web.order import Order
 from mirnet.web.settings import Settings
 

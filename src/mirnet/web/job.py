@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mirnet.errors import in_names
 from mirnet.imaging.photo import PhotoHeader
 from mirnet.web.order import Box, Order
 
@@ -211,10 +212,3 @@ class Job:
         line = in_names(line, self.names).removeprefix(f"{self.name}: ")
         line = line.replace(f"{self.folder}/", "").replace(str(self.folder.parent), "the server")
         return line if line.startswith(tuple(self.names.values())) else f"{self.name}: {line}"
-
-
-def in_names(line: str, names: Mapping[Path, str]) -> str:
-    """A line in which files have the names that the client knows them by."""
-    for path, name in names.items():
-        line = line.replace(str(path), name)
-    return line
