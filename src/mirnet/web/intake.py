@@ -171,5 +171,5 @@ def _require_size(name: str, header: PhotoHeader, order: Order, settings: Settin
         larger = f", {order.enlarge} times as large a side" if order.enlarge > 1 else ""
         raise TooLargeError(
             f"{name}: is {header.width}×{header.height} pixels{larger}; this server takes "
-            f"{settings.max_pixels / 1e6:g} megapixels at most (--max-pixels)"
+            f"{settings.max_pixels / 1e6:g} megapixels at most"
         )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mirnet.errors import in_names
 from mirnet.imaging.photo import PhotoHeader
-from mirnet.web.order import Box, Order
+from mirnet.web.order import Box, Order, in_fields
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 OVER = frozenset[State](("done", "failed", "cancelled"))
@@ -148,8 +148,8 @@ class Job:
     def end(self, state: State, *, notes: tuple[str, ...] = (), detail: str | None = None) -> None:
         """Be over."""
         self.state, self.step, self.ended = state, state, time.monotonic()
-        self.notes = tuple(in_names(note, self.names) for note in notes)
-        self.detail = detail and self._in_names(detail)
+        self.notes = tuple(in_fields(in_names(note, self.names)) for note in notes)
+        self.detail = detail and in_fields(self._in_names(detail))
         self.tell()
 
     def tell(self) -> None:
