@@ -355,8 +355,6 @@ def test_openapi_names_every_option(server: Server) -> None:
     assert set(form["schema"]["properties"]) == {"photo", "right", *options}
     told = described["paths"]
     refused = set(told["/v1/restore"]["post"]["responses"])
-    assert refused == set(
-        ["200", "400", "401", "403", "408", "413", "415", "421", "422", "429", "500", "507"]
     statuses = ("200", *map(str, (400, 401, 403, 408, 413, 415, 421, 422, 429, 500, 507)))
     assert refused == set(statuses)
     events = told["/v1/jobs/{id}/events"]["get"]["responses"]

@@ -70,6 +70,11 @@ class Arrivals:
                 told.faults[path] = fault
         return told
 
+    def again(self, jobs: list[Job]) -> None:
+        """Let jobs be told once more, when they have settled anew."""
+        for job in jobs:
+            self._seen.pop(job, None)
+
     def _is_due(self, key: Job | str, state: _State, before: dict[Job | str, _Seen]) -> bool:
         """Whether it has settled, and was not told as it is now."""
         seen = before.get(key)
@@ -124,6 +129,7 @@ def watch(
         raise PhotoError(f"{folder}: there is no such folder")
     arrivals, load, way = Arrivals(settle_s), cache(load), cache(way)
     missing: Path | None = None
+    unwritable: str | None = None
     with _alone(output):
         says(f"watching {folder}; results go to {output}")
         while not cancelled():
@@ -154,6 +160,15 @@ def watch(
                             cancelled=cancelled,
                             outcome=outcome,
                         )
+                    except PhotoError as error:  # the output can't be written
+                        if once:
+                            raise
+                        arrivals.again(part.jobs)
+                        if str(error) != unwritable:
+                            unwritable = str(error)
+                            says(f"{part.jobs[0].source}: waits, since {error}")
+                    else:
+                        unwritable = None
                     finally:
                         told(outcome)
                 if once and not arrivals.are_due:
