@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: nothing can be written there, which is noticed before the block begins, or the
             name can't be taken. It names ``path``.
     """
-    temporary = path.with_name(_temporary_name(path.suffix))
+    temporary = path.with_name(temporary_name(path.suffix))
     try:
         # Encoders tell of a folder that can't be written in words of their own, after their work.
         mode = _try_to_write(temporary)
@@ -46,10 +46,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def temporary(folder: Path, suffix: str) -> Iterator[Path]:
+    """Yield a name in ``folder`` for a file of this process alone; it goes with the block."""
+    path = folder / temporary_name(suffix)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
 def marked(folder: Path) -> Iterator[Path]:
     """Make ``folder`` and yield a file in it, hidden and empty, that is there for the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / _temporary_name("")
+    mark = folder / temporary_name("")
     mark.touch()
     try:
         yield mark
@@ -61,7 +72,7 @@ def marked(folder: Path) -> Iterator[Path]:
 def require_folder(folder: Path) -> None:
     """Make ``folder`` if it isn't there; OSError if that fails or no file can be written in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    _try_to_write(folder / _temporary_name(""))
+    _try_to_write(folder / temporary_name(""))
 
 
 @contextmanager
@@ -102,8 +113,11 @@ def remove_signed(folder: Path, signed: str) -> None:
             file.unlink(missing_ok=True)
 
 
-def _temporary_name(suffix: str) -> str:
-    """Short, so that it fits wherever the final name does; a long "suffix" is part of a name."""
+def temporary_name(suffix: str) -> str:
+    """A name for a file of this process alone: hidden, and known by its `signature`.
+
+    Short, so that it fits wherever the final name does; a long "suffix" is part of a name.
+    """
     short = suffix if len(suffix) <= 16 else ""
     return f"{signature()}{secrets.token_hex(4)}.tmp{short}"
 

@@ -23,6 +23,9 @@ The command line prints it as it is and exits with a non-zero status.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 
 class MirnetError(Exception):
     """Base of all errors that mirnet raises on purpose."""
@@ -95,6 +98,13 @@ class InsufficientMemoryError(MirnetError):
 
 class MissingDependencyError(MirnetError):
     """An optional package is missing. The message says what to install."""
+
+
+def in_names(line: str, names: Mapping[Path, str]) -> str:
+    """A line in which files have the names that their owner knows them by."""
+    for path, name in names.items():
+        line = line.replace(str(path), name)
+    return line
 
 
 def one_line(error: BaseException) -> str:

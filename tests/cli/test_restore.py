@@ -480,3 +480,17 @@ def test_an_unusual_photo_is_restored_with_a_word(
     assert restore(source, "-o", tmp_path / "out") == 0
     assert f"{source}: is blank: there is nothing to restore" in capsys.readouterr().err
     assert (tmp_path / "out" / "blank.png").exists()
+
+
+def test_an_address_needs_ray_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing = tmp_path / "list.txt"
+    listing.write_text("s3://bucket/a.png\n")
+    for arguments in (["s3://bucket/in"], ["--from-file", listing], ["x.png", "-o", "s3://b/out"]):
+        assert restore(*arguments) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "lies in a store" in line
+        assert "--engine ray" in line
+    assert main(["watch", "s3://bucket/in", str(tmp_path)]) == 1
+    assert "folders of this machine are watched" in capsys.readouterr().err

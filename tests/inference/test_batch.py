@@ -157,7 +157,7 @@ def test_a_batch_that_is_cancelled_goes_on_later(tmp_path: Path) -> None:
 
 def test_faults_of_the_plan_are_failures_and_nothing_is_loaded(tmp_path: Path) -> None:
     plan = Plan()
-    plan.refuse("x", "is not there")
+    plan.refuse(Path("x"), "is not there")
     outcome = run(plan, lambda: pytest.fail("was loaded"), output=tmp_path / "out")
     assert outcome.failures == {Path("x"): "x: is not there"}
     assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import run
 from mirnet.inference.ledger import NAME, Ledger, content_of
 from mirnet.inference.planning import Job, Plan, plan
+from mirnet.inference.stores import on_disk
 from mirnet.inference.views import Views
 from tests.conftest import random_pixels
 from tests.data.publishers import put
@@ -25,7 +26,7 @@ class Copies:
     """Steps without a network."""
 
     def read(self, job: Job) -> Views:
-        return tuple(map(read_photo, job.sources))
+        return tuple(read_photo(on_disk(source)) for source in job.sources)
 
     read_ahead = read
 

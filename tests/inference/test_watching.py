@@ -331,3 +331,25 @@ def test_what_can_t_be_watched_is_refused(folders: Folders, tmp_path: Path) -> N
     folders.results.write_text("")
     with pytest.raises(PhotoError, match="can't be written"):
         folders.once()
+
+
+def test_an_output_that_can_not_be_written_is_said_once_and_tried_again(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mirnet.inference import batch
+
+    tries = list[Path]()
+
+    def refuse(output: Path) -> None:
+        tries.append(output)
+        if len(tries) <= 2:
+            raise PhotoError(f"{output}: can't be written (full)")
+
+    monkeypatch.setattr(batch, "require_writable", refuse)
+    photo = folders.put("a.png")
+    with folders.watched() as seen:
+        wait_for(lambda: seen.restored == 1)
+    assert len(tries) == 3
+    waits = [line for line in seen.lines if "waits" in line]
+    assert waits == [f"{photo}: waits, since {folders.results}: can't be written (full)"]
+    assert seen.failures == []

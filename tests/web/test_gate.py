@@ -102,7 +102,7 @@ def test_a_body_is_bounded_whether_its_length_is_told_or_not() -> None:
     pieces: Callable[[], object] = lambda: (most[: 1 << 19] for _ in range(3))  # noqa: E731
     response = bounded.post("/v1/jobs", content=pieces())  # type: ignore[arg-type]
     assert response.status_code == 413
-    assert "this server takes 1 MiB (--max-bytes)" in response.text
+    assert "this server takes 1 MiB" in response.text
     assert bounded.post("/v1/jobs", headers={"Content-Length": "many"}).status_code == 413
 
 
@@ -143,3 +143,11 @@ def test_every_answer_carries_what_keeps_a_browser_safe(path: str) -> None:
 def test_settings_have_ranges(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"--{field.replace('_', '-')}: must"):
         Settings(**{field: value})  # type: ignore[arg-type]
+
+
+def test_servers_on_two_ports_of_a_host_have_cookies_of_their_own() -> None:
+    login = client(token=TOKEN).get("/", params={"token": TOKEN}, follow_redirects=False)
+    assert login.headers["Set-Cookie"].startswith(f"mirnet-token-8765={TOKEN};")
+    for name, status in (("mirnet-token-8765", 200), ("mirnet-token-8766", 401)):
+        asked = client(token=TOKEN).get("/", headers={"Cookie": f"{name}={TOKEN}"})
+        assert asked.status_code == status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from cyclopts import Parameter
 
@@ -12,10 +12,13 @@ from mirnet.choices import Device, Engine
 from mirnet.cli.restoring import Options, Restoring, summary
 from mirnet.errors import ClusterError, MirnetError
 
+if TYPE_CHECKING:
+    from mirnet.inference.stores import Location
+
 
 def restore(
     *paths: str,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("restored"),
+    output: Annotated[str, Parameter(name=["--output", "-o"])] = "restored",
     options: Options = Options(),  # noqa: B008  (frozen)
     from_file: Path | None = None,
     engine: Engine = "local",
@@ -34,15 +37,17 @@ def restore(
     Parameters
     ----------
     paths
-        Photos, folders (searched with all below them) or patterns such as "shots/*.jpg".
+        Photos, folders (searched with all below them) or patterns such as "shots/*.jpg". With Ray,
+        addresses of photos and folders in stores too, such as s3://bucket/folder.
     output
-        The folder for the results; it mirrors the tree of a folder that was given.
+        The folder for the results; it mirrors the tree of a folder that was given. With Ray, it may
+        be an address too.
     from_file
-        A text file of paths, one a line, instead of paths; the tree of the folder that all of
-        them lie in is mirrored.
+        A text file of paths or addresses, one a line, instead of paths; the tree of the folder that
+        all of them lie in is mirrored.
     engine
         What restores: local is this process, ray has workers on all nodes of a Ray cluster, which
-        need the photos and the output folder at the same place.
+        need the photos and the output folder at the same place, or reach their store.
     address
         Of the Ray cluster, as HOST:PORT, or auto for the one that was started on this machine.
         Unless told, a Ray of its own is started here, for this batch.
@@ -53,15 +58,20 @@ def restore(
     from mirnet.inference.batch import Outcome, run
     from mirnet.inference.cluster.dispatch import run_on_cluster
     from mirnet.inference.planning import plan
+    from mirnet.inference.stores import on_disk, placed
 
     cluster = _cluster(engine, address, cores_per_worker, options.device)
     paths, within = _named(paths, from_file)
     if not paths:
         raise MirnetError("restore: name at least one photo or folder; see `mirnet restore --help`")
+    target = placed(output)
+    if cluster is None:
+        for place in (*map(placed, paths), target):
+            on_disk(place)  # or it raises
     restoring = Restoring(options)
     planned = plan(
         paths,
-        output,
+        target,
         suffix=restoring.suffix,
         depth=options.depth,
         views=restoring.views,
@@ -71,7 +81,7 @@ def restore(
     try:
         with restoring.bar as bar:
             common: dict[str, Any] = {
-                "output": output,
+                "output": target,
                 "way": restoring.way,
                 "overwrite": options.overwrite,
                 "progress": bar.show,
@@ -91,7 +101,7 @@ def restore(
     return 1 if outcome.failures else 0
 
 
-def _named(paths: tuple[str, ...], listing: Path | None) -> tuple[tuple[str, ...], Path | None]:
+def _named(paths: tuple[str, ...], listing: Path | None) -> tuple[tuple[str, ...], Location | None]:
     """The paths, also those of a list, and the folder that these lie in."""
     from mirnet.inference.planning import listed
 

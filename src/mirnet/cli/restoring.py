@@ -6,7 +6,6 @@ import logging
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from mirnet.inference.batch import Outcome
     from mirnet.inference.files import FileSteps
     from mirnet.inference.planning import Plan
+    from mirnet.inference.stores import Location
     from mirnet.inference.streaming.stream import Progress
     from mirnet.inference.treatment import Treatment
 
@@ -104,7 +104,7 @@ class Bar(logging.Handler):
         """Print it above the bar."""
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, done: int, total: int, source: Path) -> None:
+    def show(self, done: int, total: int, source: Location) -> None:
         """Say how far it is, and what comes next."""
         self._progress.start()
         self._done = done

@@ -43,10 +43,14 @@ def watch(
         End when all that is there is done; the exit status is then 1 if a photo failed.
     """
     from mirnet.inference.batch import Outcome
+    from mirnet.inference.stores import is_address
     from mirnet.inference.watching import watch as restore_arrivals
 
     if not 0.1 <= settle <= LONGEST_S:
         raise MirnetError(f"--settle: must be from 0.1 to {LONGEST_S:g} seconds, got {settle:g}")
+    for place in (folder, output):
+        if is_address(str(place)):
+            raise MirnetError(f"{place}: folders of this machine are watched; mount the store")
     restoring, counts = Restoring(options), Counter[str]()
 
     def tell(outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ from mirnet.errors import MirnetError, PhotoError, one_line
 from mirnet.imaging.photo import Photo
 from mirnet.inference.ledger import Ledger, Way, content_of
 from mirnet.inference.planning import Job, Plan
+from mirnet.inference.stores import Address, Location, files_below, on_disk
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
@@ -63,8 +64,8 @@ class Outcome:
 
     restored: int = 0
     skipped: int = 0
-    failures: dict[Path, str] = field(default_factory=dict)
-    notes: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    failures: dict[Location, str] = field(default_factory=dict)
+    notes: dict[Location, tuple[str, ...]] = field(default_factory=dict)
     is_cancelled: bool = False
 
     def note_restored(self, job: Job, notes: tuple[str, ...]) -> None:
@@ -85,14 +86,16 @@ class Todo:
     Attributes:
         jobs: the photos that are neither done nor spoken against, in their order.
         note: notes in the output folder that a job's result is there now, made from that content.
+        save: sees to it that these notes are there at the end.
     """
 
     jobs: list[Job]
     note: Callable[[Job, str], None]
+    save: Callable[[], None]
 
 
 def still_to_do(
-    plan: Plan, *, output: Path, way: Callable[[], Way], overwrite: bool, outcome: Outcome
+    plan: Plan, *, output: Location, way: Callable[[], Way], overwrite: bool, outcome: Outcome
 ) -> Todo:
     """Part a plan into what is left to do, what is done, and what can't be done.
 
@@ -104,25 +107,37 @@ def still_to_do(
     """
     outcome.failures |= plan.faults
     jobs = []
-    ledger, way = Ledger(output), cache(way)
+    ledger, way, is_there_already = Ledger(output), cache(way), _presence(output)
     for job in plan.jobs:
         try:
-            is_there = job.target.exists()
+            is_there = is_there_already(job.target)
             is_done = is_there and not overwrite
             against = is_there and ledger.objection(job, way(), overwrite=overwrite)
             if against:
                 outcome.note_failed(job, f"{job.source}: {against}")
                 continue
-        except OSError as error:  # a name that is too long, say
+        except (OSError, PhotoError) as error:  # a name that is too long, say
             outcome.note_failed(job, reason(job.source, error))
             continue
         outcome.skipped += is_done
         jobs += [] if is_done else [job]
     if jobs:
-        require_writable(output)
+        if isinstance(output, Address):
+            ledger.save()  # nothing else tells whether the store takes files
+        else:
+            require_writable(output)
         for folder in {job.target.parent for job in jobs}:
-            remove_leftovers(folder)
-    return Todo(jobs, lambda job, content: ledger.note(job, content, way()))
+            if isinstance(folder, Path):
+                remove_leftovers(folder)
+    return Todo(jobs, lambda job, content: ledger.note(job, content, way()), ledger.save)
+
+
+def _presence(output: Location) -> Callable[[Location], bool]:
+    """What tells whether a result is there; a store is asked for all of them at once."""
+    if isinstance(output, Address):
+        there = frozenset(address for address, _ in files_below(output))
+        return there.__contains__
+    return lambda target: on_disk(target).exists()
 
 
 def run(
@@ -132,7 +147,7 @@ def run(
     output: Path,
     way: Callable[[], Way] = dict,
     overwrite: bool = False,
-    progress: Callable[[int, int, Path], None] = lambda done, total, source: None,
+    progress: Callable[[int, int, Location], None] = lambda done, total, source: None,
     cancelled: Callable[[], bool] = lambda: False,
     outcome: Outcome | None = None,
 ) -> Outcome:
@@ -215,7 +230,7 @@ class _Line:
         return begin(job), self._steps.read_ahead(job)
 
     def _write(self, job: Job, content: str, photo: Photo) -> tuple[str, ...]:
-        notes = self._steps.write(photo, job.target)
+        notes = self._steps.write(photo, on_disk(job.target))
         self._note(job, content)
         return notes
 
@@ -236,7 +251,7 @@ class _Line:
 def begin(job: Job) -> str:
     """Make the folder of the result, and say what the photo's content is known by."""
     content = content_of(*job.sources)
-    job.target.parent.mkdir(parents=True, exist_ok=True)
+    on_disk(job.target).parent.mkdir(parents=True, exist_ok=True)
     return content
 
 
@@ -250,7 +265,7 @@ def require_writable(output: Path) -> None:
         ) from error
 
 
-def reason(source: Path, error: Exception) -> str:
+def reason(source: Location, error: Exception) -> str:
     """One line that begins with the photo's path."""
     text = one_line(error)
     if isinstance(error, OSError) and error.strerror:

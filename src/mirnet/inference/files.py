@@ -14,6 +14,7 @@ from mirnet.imaging.io import check_writable, read_header, read_photo, write_pho
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.guards import doubts_after, doubts_before
 from mirnet.inference.planning import Job
+from mirnet.inference.stores import on_disk
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Treatment
 from mirnet.inference.views import Views
@@ -101,8 +102,8 @@ class FileSteps:
 
     def _header(self, job: Job) -> PhotoHeader:
         """The photo's header, after a look at whether all can go well."""
-        target = job.target
-        for source in job.sources:
+        target = on_disk(job.target)
+        for source in map(on_disk, job.sources):
             if target.exists() and source.exists() and target.samefile(source):
                 raise PhotoError(f"{target}: is the input itself; name another output")
         header, *others = (read_header(path, view=view) for path, view in self._places(job))
@@ -118,13 +119,12 @@ class FileSteps:
 
     def _places(self, job: Job) -> list[tuple[Path, int | None]]:
         """Where the views stand: files, and which picture of its file each is."""
+        source, *right = map(on_disk, job.sources)
         if self._restorer.views == 2:
-            if job.right is None:
-                return [(job.source, 0), (job.source, 1)]
-            return [(job.source, None), (job.right, None)]
-        if job.right is not None:
-            raise PhotoError(f"{job.right}: is a second view, and these weights take one picture")
-        return [(job.source, None)]
+            return [(source, None), (right[0], None)] if right else [(source, 0), (source, 1)]
+        if right:
+            raise PhotoError(f"{right[0]}: is a second view, and these weights take one picture")
+        return [(source, None)]
 
 
 def check_depth(depth: str) -> None:

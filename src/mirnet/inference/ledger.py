@@ -10,11 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mirnet.atomic import temporary
+from mirnet.errors import PhotoError
 from mirnet.inference.planning import Job
+from mirnet.inference.stores import Address, Location, put, read_text, version_of
 
 NAME = ".mirnet-results.jsonl"
 Way = dict[str, Any]
@@ -22,23 +27,33 @@ Way = dict[str, Any]
 LOOKED_AT = 1 << 16
 """Bytes at either end of a file that, with its length, tell photos apart."""
 
+SAVED_S = 30.0
+"""So often notes are written where all must be written anew."""
+
 
 class Ledger:
-    """The notes of an output folder: a line for each result, written when it is there."""
+    """The notes of an output folder: a line for each result, written when it is there.
 
-    def __init__(self, folder: Path) -> None:
-        """Read what is noted; half a line, of a process that was killed, counts for nothing."""
-        self.path = folder / NAME
+    In a store, where files don't grow, all lines are written anew now and then.
+    """
+
+    def __init__(self, folder: Location) -> None:
+        """Read what is noted; half a line, of a process that was killed, counts for nothing.
+
+        Raises PhotoError if the folder is in a store that can't be reached.
+        """
+        self.path: Location = folder / NAME
+        self._folder = folder
         self._notes: dict[str, tuple[str, str, Way | None]] = {}
-        with suppress(OSError):
-            for line in self.path.read_text("utf-8", errors="replace").splitlines():
-                with suppress(ValueError, KeyError, TypeError):
-                    note = json.loads(line)
-                    self._notes[str(note["result"])] = (
-                        str(note["source"]),
-                        str(note["content"]),
-                        note.get("way"),
-                    )
+        self._text, self._saved = _read(self.path), time.monotonic()
+        for line in self._text.splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                note = json.loads(line)
+                self._notes[str(note["result"])] = (
+                    str(note["source"]),
+                    str(note["content"]),
+                    note.get("way"),
+                )
 
     def objection(self, job: Job, way: Way, *, overwrite: bool) -> str | None:
         """What speaks against taking the file in a job's place for its result, or writing it.
@@ -51,7 +66,7 @@ class Ledger:
             return None
         place, content, made = noted
         is_same = content == content_of(*job.sources)
-        if not is_same and place != os.path.realpath(job.source):
+        if not is_same and place != _place(job.source):
             return f"{job.target} is there already, made from {place}; name another folder with -o"
         if overwrite or (is_same and made in (None, way)):
             return None
@@ -61,7 +76,7 @@ class Ledger:
     def is_outdated(self, job: Job) -> bool:
         """Whether a job's result was made from what its photo was before it was replaced."""
         noted = self._notes.get(self._key(job.target))
-        if noted is None or noted[0] != os.path.realpath(job.source):
+        if noted is None or noted[0] != _place(job.source):
             return False
         with suppress(OSError):  # which is told when it is read
             return noted[1] != content_of(*job.sources)
@@ -69,23 +84,55 @@ class Ledger:
 
     def note(self, job: Job, content: str, way: Way) -> None:
         """Note that a job's result is there now. A full disk is no fault of the photo."""
-        key, place = self._key(job.target), os.path.realpath(job.source)
+        key, place = self._key(job.target), _place(job.source)
         self._notes[key] = place, content, way
-        line = {"result": key, "source": place, "content": content, "way": way}
+        line = json.dumps({"result": key, "source": place, "content": content, "way": way}) + "\n"
+        if isinstance(self.path, Address):
+            self._text += line
+            if time.monotonic() > self._saved + SAVED_S:
+                with suppress(PhotoError):  # it is tried again, and at the end
+                    self.save()
+            return
         with suppress(OSError), self.path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(line) + "\n")  # one write, so that two processes don't mix
+            lines.write(line)  # one write, so that two processes don't mix
 
-    def _key(self, target: Path) -> str:
-        return os.path.relpath(target, self.path.parent)
+    def save(self) -> None:
+        """Write what is only noted here, if the folder is in a store; PhotoError if that fails."""
+        if not isinstance(self.path, Address):
+            return
+        self._saved = time.monotonic()
+        with temporary(Path(tempfile.gettempdir()), self.path.suffix) as file:
+            file.write_text(self._text, "utf-8")
+            put(file, self.path)
+
+    def _key(self, target: Location) -> str:
+        if isinstance(target, Address) and isinstance(self._folder, Address):
+            return target.relative_to(self._folder)
+        return os.path.relpath(str(target), str(self._folder))
 
 
-def content_of(*sources: Path) -> str:
-    """A digest of files' lengths, beginnings and ends."""
+def content_of(*sources: Location) -> str:
+    """A digest of files' lengths, beginnings and ends; in a store, of what it says of them."""
     digest = hashlib.sha256()
     for source in sources:
+        if isinstance(source, Address):
+            digest.update(f"{version_of(source)}\0".encode())
+            continue
         with source.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             digest.update(f"{size}\0".encode() + file.read(LOOKED_AT))
             file.seek(max(size - LOOKED_AT, 0))
             digest.update(file.read(LOOKED_AT))
     return digest.hexdigest()
+
+
+def _place(source: Location) -> str:
+    return str(source) if isinstance(source, Address) else os.path.realpath(source)
+
+
+def _read(path: Location) -> str:
+    if isinstance(path, Address):
+        return read_text(path)
+    with suppress(OSError):
+        return path.read_text("utf-8", errors="replace")
+    return ""

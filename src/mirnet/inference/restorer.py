@@ -246,8 +246,9 @@ class Restorer:
             allow_damaged=allow_damaged,
             progress=progress,
         )
-        job = Job(Path(source), Path(target), None if right is None else Path(right))
-        return steps.write(steps.restore(steps.read(job), job), job.target)
+        target = Path(target)
+        job = Job(Path(source), target, None if right is None else Path(right))
+        return steps.write(steps.restore(steps.read(job), job), target)
 
     def require_memory(self, height: int, width: int, treatment: Treatment, *, where: str) -> Fit:
         """How such a photo will go through memory, in the arithmetic of ``dtype``.

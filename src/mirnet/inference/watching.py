@@ -22,6 +22,7 @@ from mirnet.errors import PhotoError
 from mirnet.inference.batch import Outcome, Steps, require_writable, run
 from mirnet.inference.ledger import Ledger, Way
 from mirnet.inference.planning import Job, Plan, is_folder, plan
+from mirnet.inference.stores import Location, on_disk
 
 LOCK = ".mirnet-watch.lock"
 """In the output folder, which one watcher has to itself."""
@@ -60,12 +61,19 @@ class Arrivals:
         told = Plan(left_alone=found.left_alone)
         for job in found.jobs:
             with suppress(OSError):  # gone, since it was found
-                if self._is_due(job, tuple(map(_state_of, job.sources)), before):
+                if self._is_due(
+                    job, tuple(_state_of(on_disk(source)) for source in job.sources), before
+                ):
                     told.jobs.append(job)
         for path, fault in found.faults.items():
             if self._is_due(fault, (), before):
                 told.faults[path] = fault
         return told
+
+    def again(self, jobs: list[Job]) -> None:
+        """Let jobs be told once more, when they have settled anew."""
+        for job in jobs:
+            self._seen.pop(job, None)
 
     def _is_due(self, key: Job | str, state: _State, before: dict[Job | str, _Seen]) -> bool:
         """Whether it has settled, and was not told as it is now."""
@@ -91,7 +99,7 @@ def watch(
     overwrite: bool = False,
     settle_s: float = 2.0,
     once: bool = False,
-    progress: Callable[[int, int, Path], None] = lambda done, total, source: None,
+    progress: Callable[[int, int, Location], None] = lambda done, total, source: None,
     told: Callable[[Outcome], None] = lambda outcome: None,
     says: Callable[[str], None] = lambda line: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -121,6 +129,7 @@ def watch(
         raise PhotoError(f"{folder}: there is no such folder")
     arrivals, load, way = Arrivals(settle_s), cache(load), cache(way)
     missing: Path | None = None
+    unwritable: str | None = None
     with _alone(output):
         says(f"watching {folder}; results go to {output}")
         while not cancelled():
@@ -151,6 +160,15 @@ def watch(
                             cancelled=cancelled,
                             outcome=outcome,
                         )
+                    except PhotoError as error:  # the output can't be written
+                        if once:
+                            raise
+                        arrivals.again(part.jobs)
+                        if str(error) != unwritable:
+                            unwritable = str(error)
+                            says(f"{part.jobs[0].source}: waits, since {error}")
+                    else:
+                        unwritable = None
                     finally:
                         told(outcome)
                 if once and not arrivals.are_due:

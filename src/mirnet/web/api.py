@@ -24,7 +24,7 @@ from mirnet.errors import MirnetError
 from mirnet.imaging.io import SUFFIXES
 from mirnet.tasks.registry import TASKS
 from mirnet.units import counted
-from mirnet.web.documents import FORM, JOB, RESTORED
+from mirnet.web.documents import EVENTS, FORM, JOB, RESTORED, refusals
 from mirnet.web.intake import TooLargeError, accepted
 from mirnet.web.job import Job
 from mirnet.web.jobs import MOST_KEPT, SPARE, BusyError, Jobs
@@ -34,6 +34,12 @@ PAUSE_S = 0.2
 """The least time between two events of a job."""
 ARRIVAL_S = 600.0
 """The longest that a request may take to arrive, in seconds."""
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
 
 
 def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
@@ -77,22 +83,37 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
     def all_jobs() -> dict[str, Any]:
         return {"jobs": [job.facts(jobs.position(job)) for job in jobs.all()]}
 
-    @routes.get("/jobs/{id}", summary="How far a job is", responses=JOB)
+    @routes.get("/jobs/{id}", summary="How far a job is", responses=refusals(404))
     def one(id: str) -> dict[str, Any]:
         job = _known(jobs, id)
         return job.facts(jobs.position(job))
 
-    @routes.get("/jobs/{id}/events", summary="The same, at each change, as server-sent events")
+    @routes.get(
+        "/jobs/{id}/events",
+        summary="The same, at each change, as server-sent events",
+        response_class=EventStream,
+        responses=EVENTS,
+    )
     async def events(id: str) -> StreamingResponse:
-        return StreamingResponse(_events(_known(jobs, id), jobs), media_type="text/event-stream")
+        return EventStream(_events(_known(jobs, id), jobs))
 
-    @routes.get("/jobs/{id}/result", summary="The restored photo", response_class=FileResponse)
+    @routes.get(
+        "/jobs/{id}/result",
+        summary="The restored photo",
+        response_class=FileResponse,
+        responses=refusals(404, 409),
+    )
     def result(id: str) -> FileResponse:
         job = _done(jobs, id)
         headers = _attachment(job.result_name)
         return FileResponse(job.errand.target, media_type=_kind(job.errand.target), headers=headers)
 
-    @routes.get("/jobs/{id}/{picture}", summary="A picture of it for a browser")
+    @routes.get(
+        "/jobs/{id}/{picture}",
+        summary="A picture of it for a browser",
+        response_class=FileResponse,
+        responses=refusals(404, 409),
+    )
     def picture(id: str, picture: str) -> FileResponse:
         job = _known(jobs, id)
         if picture not in ("before", "after", "preview"):
@@ -104,23 +125,40 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
             raise HTTPException(404, f"{job.name}: there is no such picture yet")
         return FileResponse(path, media_type=_kind(path))
 
-    @routes.post("/jobs/{id}/cancel", summary="Cancel a job, and keep it listed")
+    @routes.post(
+        "/jobs/{id}/cancel", summary="Cancel a job, and keep it listed", responses=refusals(404)
+    )
     def cancel(id: str) -> dict[str, Any]:
         job = _known(jobs, id)
         jobs.cancel(job)
         return job.facts(0)
 
-    @routes.delete("/jobs/{id}", status_code=204, summary="Cancel a job and remove its files")
+    @routes.delete(
+        "/jobs/{id}",
+        status_code=204,
+        summary="Cancel a job and remove its files",
+        responses=refusals(404),
+    )
     def forget(id: str) -> None:
         jobs.forget(_known(jobs, id))
 
-    @routes.post("/zip", summary="Results of several jobs", response_class=StreamingResponse)
+    @routes.post(
+        "/zip",
+        summary="Results of several jobs",
+        response_class=StreamingResponse,
+        responses=refusals(404, 409, 422, 507),
+    )
     def zip_of(
         ids: Annotated[list[str], Body(embed=True, max_length=MOST_KEPT)],
     ) -> StreamingResponse:
         return _zipped([_done(jobs, id) for id in dict.fromkeys(ids)], jobs.folder)
 
-    @routes.get("/zip", summary="The same, as a link", response_class=StreamingResponse)
+    @routes.get(
+        "/zip",
+        summary="The same, as a link",
+        response_class=StreamingResponse,
+        responses=refusals(404, 409, 422, 507),
+    )
     def zip_link(
         ids: Annotated[str, Query(description="separated by commas")],
     ) -> StreamingResponse:

@@ -13,16 +13,23 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import mirnet
 from mirnet.web.api import router
 from mirnet.web.crew import Crew
+from mirnet.web.documents import ANY, refusals
 from mirnet.web.gate import Gate
 from mirnet.web.jobs import Jobs
+from mirnet.web.order import in_fields
 from mirnet.web.settings import Settings
 from mirnet.web.telemetry import Telemetry
 
 PAGE = Path(__file__).parent / "page"
+HEADED = frozenset(
+    ("/", "/healthz", "/readyz", "/metrics", "/v1/models", "/v1/jobs", "/v1/openapi.json")
+)
+"""Paths that answer HEAD as GET, without the body, beside the files of the page."""
 FORGET_S = 2.0
 """Between two looks for old results, in seconds."""
 
@@ -59,6 +66,7 @@ def create_app(
         docs_url=None,  # these pages load scripts from another host
         redoc_url=None,
         lifespan=alive,
+        responses=ANY,
     )
     app.include_router(router(jobs, settings, ", ".join(devices)))
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -71,7 +79,7 @@ def create_app(
     def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Whether its workers have their weights")
+    @app.get("/readyz", summary="Whether its workers have their weights", responses=refusals(503))
     def ready() -> dict[str, str]:
         if not crew.is_ready:
             raise HTTPException(503, "the workers are starting; try again in a few seconds")
@@ -84,7 +92,7 @@ def create_app(
     @app.exception_handler(StarletteHTTPException)
     async def refuse(_: Request, error: StarletteHTTPException) -> JSONResponse:
         # A name from a client may hold what can't be encoded.
-        detail = str(error.detail).encode("utf-8", "replace").decode()
+        detail = in_fields(str(error.detail)).encode("utf-8", "replace").decode()
         return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -93,7 +101,25 @@ def create_app(
         where = ".".join(map(str, first["loc"][1:])) or "the request"
         return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
 
-    return Gate(app, settings, telemetry.refuse), jobs.close
+    return Gate(_Heads(app), settings, telemetry.refuse), jobs.close
+
+
+class _Heads:
+    """Middleware that lets an application answer HEAD as it does GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        if scope.get("method") == "HEAD" and scope["path"] in HEADED:
+            await self._app({**scope, "method": "GET"}, receive, without_body)
+        else:
+            await self._app(scope, receive, send)
 
 
 async def _forget_now_and_then(jobs: Jobs) -> None:

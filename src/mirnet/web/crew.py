@@ -138,7 +138,7 @@ class _Foreman:
                     allowed = in_time(self._settings.job_s)
                     self._jobs.fail(
                         job,
-                        f"took longer than the {allowed} that the server allows a photo (--job-s)",
+                        f"took longer than the {allowed} that the server allows a photo",
                     )
         except (EOFError, OSError):
             if is_begun:

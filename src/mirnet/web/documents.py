@@ -62,6 +62,36 @@ FORM: dict[str, Any] = {
 }
 """Of a route that takes a photo."""
 
+_WHY: dict[int, str] = {
+    400: "The photo did not arrive whole, or the form can't be read",
+    401: "The token is missing or wrong",
+    403: "A page of another site asks",
+    404: "There is no such job, or no such picture of it",
+    408: "Nothing came, or not all of it in time",
+    409: "The job has no result, or none yet",
+    413: "The request or the photo is too large",
+    415: "It is no multipart/form-data",
+    421: "The server is called by a name that is not its own",
+    422: "The photo or an option is not as it must be",
+    429: "Too many photos wait, or the disk is full; Retry-After says when to ask again",
+    500: "The photo brought its process down, or took too long",
+    503: "The workers are starting",
+    507: "The disk is full",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Answers that are no, as OpenAPI has them."""
+    schema = {"type": "object", "properties": {"detail": {"type": "string"}}}
+    content = {"application/json": {"schema": schema}}
+    return {status: {"description": _WHY[status], "content": content} for status in statuses}
+
+
+ANY = refusals(401, 403, 413, 421)
+"""What every route may answer; those that need no token don't answer 401."""
+ARRIVAL = refusals(400, 408, 413, 415, 422, 429, 507)
+"""What a route may answer that takes a photo."""
+
 JOB: dict[int | str, dict[str, Any]] = {
     202: {
         "description": "The job, which waits",
@@ -98,11 +128,18 @@ JOB: dict[int | str, dict[str, Any]] = {
             }
         },
     },
-    413: {"description": "The photo is too large"},
-    422: {"description": "The photo or an option is not as it must be"},
-    429: {"description": "Too many photos wait; Retry-After says when to ask again"},
+    **ARRIVAL,
 }
-"""What such a route answers."""
+"""What a route answers that makes a job."""
+
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "An event `job` at each change, whose data is the job, until it is over",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **refusals(404),
+}
+"""What a route answers that tells of a job as it goes on."""
 
 RESTORED: dict[str, Any] = {
     "responses": {
@@ -110,7 +147,8 @@ RESTORED: dict[str, Any] = {
             "description": "The restored photo; what is doubtful in it is in X-Mirnet-Notes",
             "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
         },
-        **{status: JOB[status] for status in (413, 422, 429)},
+        **ARRIVAL,
+        **refusals(500),
     },
 }
 """What a route answers that gives a photo at once."""

@@ -26,6 +26,7 @@ from mirnet.units import in_bytes
 from mirnet.web.settings import LOOPBACK, Settings, is_loopback
 
 COOKIE = "mirnet-token"
+"""Of the page; its port follows, since all ports of a host share their cookies."""
 OPEN = frozenset(("/healthz", "/readyz"))
 """Paths that need no token."""
 SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -89,7 +90,7 @@ class Gate:
         if self._shows_token_in_address(request):
             login = RedirectResponse("/", 303)
             token = self._settings.token or ""
-            login.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            login.set_cookie(_cookie(request), token, httponly=True, samesite="strict")
             await login(scope, body, send)
         elif refusal := self._objection(request):
             await refusal.response()(scope, body, send)
@@ -99,7 +100,8 @@ class Gate:
     def _objection(self, request: Request) -> Refusal | None:
         host = request.headers.get("host", "")
         if not self._is_ours(host):
-            return Refusal(421, f"Host {host[:80]!r}: is no name of this server (--name adds one)")
+            why = "is no name of this server; call it by one, or ask its owner to add this one"
+            return Refusal(421, f"Host {host[:80]!r}: {why}")
         if not _is_own_page(request.headers, host, request.method):
             return Refusal(403, "a page of another site asks; open this server's own page")
         if request.url.path not in OPEN and not self._shows_token(request):
@@ -132,7 +134,7 @@ class Gate:
             return True
         scheme, _, shown = request.headers.get("authorization", "").partition(" ")
         bearer = shown if scheme.lower() == "bearer" else ""
-        return any(map(self._is_token, (bearer, request.cookies.get(COOKIE, ""))))
+        return any(map(self._is_token, (bearer, request.cookies.get(_cookie(request), ""))))
 
     def _shows_token_in_address(self, request: Request) -> bool:
         return (
@@ -165,10 +167,15 @@ class Gate:
         return dressed
 
 
+def _cookie(request: Request) -> str:
+    _, port = request.scope.get("server") or ("", None)
+    return f"{COOKIE}-{port}" if port else COOKIE
+
+
 def _too_large(most: int) -> Refusal:
     why = "this request has a body that it should not have"
     if most != SMALL:
-        why = f"this server takes {in_bytes(most)} (--max-bytes)"
+        why = f"this server takes {in_bytes(most)}"
     return Refusal(413, f"the request is too large; {why}")
 
 

@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from starlette.datastructures import FormData, UploadFile
 
 from mirnet.checkpoints.catalog import CATALOG
-from mirnet.errors import MirnetError
+from mirnet.errors import MirnetError, in_names
 from mirnet.imaging.io import check_writable, read_header, suffixes_of, written_suffix
 from mirnet.imaging.photo import PhotoHeader
 from mirnet.inference.views import unmarked
 from mirnet.tasks.registry import TASKS
 from mirnet.tasks.weights import checkpoint_for_photos, weights_for
-from mirnet.web.job import SHOWABLE, Errand, Job, in_names
+from mirnet.web.job import SHOWABLE, Errand, Job
 from mirnet.web.order import Order
 from mirnet.web.settings import Settings
 
@@ -171,5 +171,5 @@ def _require_size(name: str, header: PhotoHeader, order: Order, settings: Settin
         larger = f", {order.enlarge} times as large a side" if order.enlarge > 1 else ""
         raise TooLargeError(
             f"{name}: is {header.width}×{header.height} pixels{larger}; this server takes "
-            f"{settings.max_pixels / 1e6:g} megapixels at most (--max-pixels)"
+            f"{settings.max_pixels / 1e6:g} megapixels at most"
         )

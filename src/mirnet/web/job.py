@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mirnet.errors import in_names
 from mirnet.imaging.photo import PhotoHeader
-from mirnet.web.order import Box, Order
+from mirnet.web.order import Box, Order, in_fields
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 OVER = frozenset[State](("done", "failed", "cancelled"))
@@ -147,8 +148,8 @@ class Job:
     def end(self, state: State, *, notes: tuple[str, ...] = (), detail: str | None = None) -> None:
         """Be over."""
         self.state, self.step, self.ended = state, state, time.monotonic()
-        self.notes = tuple(in_names(note, self.names) for note in notes)
-        self.detail = detail and self._in_names(detail)
+        self.notes = tuple(in_fields(in_names(note, self.names)) for note in notes)
+        self.detail = detail and in_fields(self._in_names(detail))
         self.tell()
 
     def tell(self) -> None:
@@ -211,10 +212,3 @@ class Job:
         line = in_names(line, self.names).removeprefix(f"{self.name}: ")
         line = line.replace(f"{self.folder}/", "").replace(str(self.folder.parent), "the server")
         return line if line.startswith(tuple(self.names.values())) else f"{self.name}: {line}"
-
-
-def in_names(line: str, names: Mapping[Path, str]) -> str:
-    """A line in which files have the names that the client knows them by."""
-    for path, name in names.items():
-        line = line.replace(str(path), name)
-    return line

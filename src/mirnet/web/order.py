@@ -84,6 +84,16 @@ class Order:
             raise MirnetError(str(error)) from error
 
 
+def in_fields(line: str) -> str:
+    """A line that names the fields of an order where it named options of the command line."""
+    return _OPTION.sub(lambda match: match[1].replace("-", "_"), line)
+
+
+_OPTION = re.compile(
+    rf"--({'|'.join(field.name.replace('_', '-') for field in fields(Order))})(?![\w-])"
+)
+
+
 def _choice(kind: Any) -> Callable[[str, str], str]:
     allowed = get_args(kind)
 

@@ -67,11 +67,26 @@ def test_a_cluster_without_a_core_is_refused() -> None:
         places(FakeRay(node("a"), node("b", alive=False, CPU=4)), 2)
 
 
-def test_a_head_that_is_gone_is_noticed() -> None:
+def test_a_head_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "PAUSE_S", 0)
     ray: Any = FakeRay(node("a", CPU=1))  # nobody listens at port 1
     lost = Session(ray)
     with pytest.raises(ClusterError, match=r"the head of the cluster .* is lost"):
         lost.has(Place("a", "a", 0, 1, 0, 1))
+
+
+def test_one_connection_that_fails_is_no_lost_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [ClusterError("reset"), ClusterError("reset")]
+
+    def fail(address: str, what: str) -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(session, "PAUSE_S", 0)
+    monkeypatch.setattr(session, "_require_reachable", fail)
+    lasting: Any = FakeRay(node("a", CPU=1))
+    Session(lasting).require_head()
+    assert failures == []
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from mirnet.environment import code_sha256
-from mirnet.errors import ClusterError
+from mirnet.errors import ClusterError, MissingDependencyError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.cluster.worker import Site, Worker
 from mirnet.inference.ledger import content_of
 from mirnet.inference.planning import Job
+from mirnet.inference.stores import Address, on_disk
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
@@ -78,11 +79,11 @@ def test_it_says_what_came_of_a_photo_and_what_was_logged(
     assert (came.content, came.notes) == (content_of(good.source), ("a note",))
     assert came.failure is None
     assert came.said == ((logging.INFO, "good: goes in tiles"),)
-    assert good.target.read_text() == "good"
+    assert on_disk(good.target).read_text() == "good"
     came = worker.restore(bad)
     assert came.failure == f"{bad.source}: RuntimeError: out of memory"
     assert came.said == ((logging.INFO, "bad: goes in tiles"),)
-    gone = Job(bad.source.with_name("gone"), bad.target)
+    gone = Job(on_disk(bad.source).with_name("gone"), bad.target)
     assert str(worker.restore(gone).failure).startswith(f"{gone.source}: No such file")
 
 
@@ -116,7 +117,7 @@ def test_relative_paths_begin_where_the_batch_was_started(
     made = job("good")
     worker = loaded(replace(site, home=tmp_path, mark=Path("mark"), photos=Path()))
     assert worker.restore(Job(Path("good"), Path("out/good"))).failure is None
-    assert made.target.exists()
+    assert on_disk(made.target).exists()
 
 
 def test_when_it_has_finished_nothing_is_written_any_more(
@@ -151,7 +152,7 @@ def test_when_it_has_finished_nothing_is_written_any_more(
     late.start()
     late.join(0.2)
     assert late.is_alive()
-    assert not second.target.exists()
+    assert not on_disk(second.target).exists()
 
 
 def test_leftovers_of_this_machine_are_removed_from_the_folders_it_writes_in(
@@ -160,9 +161,47 @@ def test_leftovers_of_this_machine_are_removed_from_the_folders_it_writes_in(
     from mirnet import atomic
 
     made = job("good")
-    made.target.parent.mkdir()
+    on_disk(made.target).parent.mkdir()
     monkeypatch.setattr("mirnet.atomic.psutil.pid_exists", lambda number: number == os.getpid())
-    left = made.target.parent / f"{atomic.signature()}1.tmp.png".replace(str(os.getpid()), "1")
+    name = f"{atomic.signature()}1.tmp.png".replace(str(os.getpid()), "1")
+    left = on_disk(made.target).parent / name
     left.touch()
     assert loaded(site).restore(made).failure is None
     assert not left.exists()
+
+
+def test_what_came_from_a_store_goes_when_the_photo_has_been_answered_for(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads = tmp_path / "downloads"
+    for name in ("downloads", "in"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "in" / "a.png").write_text("photo")
+    monkeypatch.setattr("tempfile.tempdir", str(downloads))
+    seen = list[Path]()
+
+    class Looks(Copies):
+        def restore(self, views: Views, job: Job) -> Photo:
+            seen.append(on_disk(job.source))
+            assert on_disk(job.source).read_text() == "photo"
+            logger.info("%s: goes in tiles", job.source)
+            if len(seen) == 2:
+                raise RuntimeError(f"{job.source}: no")
+            return views[0]
+
+    worker = loaded(site, Looks())
+    source, target = Address(f"file://{tmp_path}/in/a.png"), Address(f"file://{tmp_path}/o/a.png")
+    came = worker.restore(Job(source, target))
+    assert (came.failure, came.said) == (None, ((logging.INFO, f"{source}: goes in tiles"),))
+    assert came.content == content_of(source)
+    assert (tmp_path / "o" / "a.png").exists()
+    assert f"{source}: no" in str(worker.restore(Job(source, target)).failure)
+    gone = Job(source.parent / "b.png", target)
+    assert worker.restore(gone).failure == f"{gone.source}: there is no such photo or folder"
+    assert [path.parent for path in seen] == [downloads, downloads]
+    assert list(downloads.iterdir()) == []
+
+
+def test_a_node_that_can_not_speak_to_a_store_is_refused(site: Site) -> None:
+    with pytest.raises(MissingDependencyError, match=r"^node .*nowhere://…: .*on every machine"):
+        loaded(replace(site, mark=None, photos=None, protocols=frozenset(("file", "nowhere"))))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -100,7 +101,8 @@ class Crew:
             self._ray.kill(member.actor)
         if member.signature is not None:
             for folder in {job.target.parent for job in member.jobs}:
-                remove_signed(folder, member.signature)
+                if isinstance(folder, Path):
+                    remove_signed(folder, member.signature)
 
     def finish(self) -> Iterator[tuple[Member, Job, Came]]:
         """Let all write what they are writing, and yield what came of photos until then."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from mirnet.inference.cluster.session import Place, Session, connected, why_it_d
 from mirnet.inference.cluster.worker import AT_ONCE, Came, Make, Site
 from mirnet.inference.ledger import Way
 from mirnet.inference.planning import Job, Plan
+from mirnet.inference.stores import Address, Location
 from mirnet.units import counted
 
 logger = logging.getLogger("mirnet")
@@ -34,7 +36,7 @@ PATIENCE_S = 5.0
 SLOW_S = 60.0
 """After so long without any worker that is ready a word is said."""
 
-Tell = Callable[[int, int, Path], None]
+Tell = Callable[[int, int, Location], None]
 Told = TypeVar("Told")
 
 
@@ -42,7 +44,7 @@ def run_on_cluster(
     plan: Plan,
     load: Callable[[], Make],
     *,
-    output: Path,
+    output: Location,
     address: str | None = None,
     cores_per_worker: int = CORES,
     on_gpus: bool = True,
@@ -57,10 +59,11 @@ def run_on_cluster(
     brings workers down is told from its neighbours; it is noted when the third has died of it.
 
     Args:
-        plan: the photos; all nodes must have them, and the output folder, at the same place.
+        plan: the photos, in stores or at the same place on all nodes, as the output folder is.
         load: gives what makes the steps on a node, and can be pickled; it is not called if all is
             done already.
-        output: the folder for the results; it is made if need be. Its ledger is written here.
+        output: the folder for the results, or its address in a store; it is made if need be. Its
+            ledger is written here.
         address: of the cluster, as in ``connected``.
         cores_per_worker: how many cores a worker computes on; all of a smaller node.
         on_gpus: whether a node with GPUs has a worker for each instead.
@@ -70,10 +73,11 @@ def run_on_cluster(
         outcome: what is filled, for who wants to know after an interrupt.
 
     Raises:
-        PhotoError: the output folder can't be written; nothing was begun.
+        PhotoError: the output folder can't be written; nothing was begun. Or, at the end, that the
+            ledger in a store can't be.
         ClusterError: there is no cluster, a node lacks what it should have in common, or all
             workers are lost.
-        MissingDependencyError: Ray is not installed.
+        MissingDependencyError: Ray, or what speaks to a store, is not installed.
     """
     if cores_per_worker < 1:
         raise ValueError(f"cores_per_worker: is a number above 0, got {cores_per_worker}")
@@ -82,7 +86,8 @@ def run_on_cluster(
     if not todo.jobs:
         return outcome
     make = load()
-    with connected(address) as session, marked(output) as mark:
+    marking = marked(output) if isinstance(output, Path) else nullcontext()
+    with connected(address) as session, marking as mark:
         crew = Crew(session, make, _site(todo.jobs, mark))
         dispatch = _Dispatch(session, crew, todo, outcome, progress)
         try:
@@ -130,6 +135,7 @@ class _Dispatch:
             for member in list(self._crew.members):
                 self._crew.dismiss(member)
             _put_in_order(self._outcome, self._todo.jobs)
+            self._todo.save()
 
     def _take(self, answer: Answer) -> None:
         member, job, future = answer
@@ -221,14 +227,17 @@ class _Dispatch:
         self._progress(self._done, len(self._todo.jobs), job.source)
 
 
-def _site(jobs: list[Job], mark: Path) -> Site:
-    paths = [mark, *(source for job in jobs for source in job.sources)]
+def _site(jobs: list[Job], mark: Path | None) -> Site:
+    places = [place for job in jobs for place in (*job.sources, job.target)]
+    paths = [place for place in places if isinstance(place, Path)]
+    sources = (job.source for job in jobs)
     return Site(
         code=code_sha256(),
         home=None if all(path.is_absolute() for path in paths) else Path.cwd(),
         mark=mark,
-        photos=jobs[0].source.parent,
+        photos=next((source.parent for source in sources if isinstance(source, Path)), None),
         level=logger.getEffectiveLevel(),
+        protocols=frozenset(each.protocol for each in places if isinstance(each, Address)),
     )
 
 
@@ -239,5 +248,5 @@ def _put_in_order(outcome: Outcome, jobs: list[Job]) -> None:
     outcome.notes = _sorted(outcome.notes, order)
 
 
-def _sorted(told: dict[Path, Told], order: dict[Path, int]) -> dict[Path, Told]:
+def _sorted(told: dict[Location, Told], order: dict[Location, int]) -> dict[Location, Told]:
     return dict(sorted(told.items(), key=lambda item: order.get(item[0], -1)))

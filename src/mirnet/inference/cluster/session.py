@@ -7,8 +7,9 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,8 @@ OBJECTS = 256 << 20
 """Bytes of the object store of a Ray that is started here: the weights alone go through it."""
 REACHED_S = 5.0
 """Seconds in which a cluster's head answers, or is not there."""
+TRIES, PAUSE_S = 3, 2.0
+"""How often a head that was there is asked before it is taken for lost, and the seconds between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,16 @@ class Session:
         return any(node["NodeID"] == place.node for node in self._nodes())
 
     def require_head(self) -> None:
-        """Raise ClusterError if the cluster's head is gone: Ray waits a minute, and ends us all."""
-        _require_reachable(self._head, f"Ray: the head of the cluster ({self._head}) is lost")
+        """Raise ClusterError if the cluster's head is gone: Ray waits a minute, and ends us all.
+
+        One connection that fails, on a busy machine or network, is no such sign.
+        """
+        what = f"Ray: the head of the cluster ({self._head}) is lost"
+        for _ in range(TRIES - 1):
+            with suppress(ClusterError):
+                return _require_reachable(self._head, what)
+            time.sleep(PAUSE_S)
+        return _require_reachable(self._head, what)
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self.ray.nodes() if node["Alive"]]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from mirnet.atomic import remove_leftovers, signature
 from mirnet.environment import code_sha256
-from mirnet.errors import ClusterError
+from mirnet.errors import ClusterError, MissingDependencyError, in_names
 from mirnet.imaging.photo import Photo
-from mirnet.inference.batch import Steps, begin, reason
+from mirnet.inference.batch import Steps, reason
+from mirnet.inference.cluster.nearby import Nearby, nearby
 from mirnet.inference.planning import Job
+from mirnet.inference.stores import on_disk, require_client
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
@@ -35,16 +39,18 @@ class Site:
     Attributes:
         code: the digest of mirnet's source.
         home: where relative paths begin; None if there are none.
-        mark: a file in the output folder.
-        photos: a folder with photos.
+        mark: a file in the output folder; None if that is in a store.
+        photos: a folder with photos; None if there are none but in stores.
         level: from which on what is logged is told.
+        protocols: of the stores.
     """
 
     code: str
     home: Path | None
-    mark: Path
-    photos: Path
+    mark: Path | None
+    photos: Path | None
     level: int
+    protocols: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,11 @@ class Worker:
     def load(self, make: Make, site: Site, cores: int, share: int) -> str:
         """Get ready to restore, and return the signature of this process's temporary files.
 
-        Raises ClusterError if this node lacks what it should have in common.
+        Raises ClusterError if this node lacks what it should have in common, and
+        MissingDependencyError if it can't speak to a store.
         """
         _require_common(site)
+        remove_leftovers(Path(tempfile.gettempdir()))
         logger.addHandler(self._log)
         logger.setLevel(site.level)
         logger.propagate = False
@@ -91,28 +99,36 @@ class Worker:
 
     def restore(self, job: Job) -> Came:
         """Restore a photo, and say what came of it."""
-        try:
-            return self._restored(job)
-        except Exception as error:
-            logger.debug("%s", job.source, exc_info=True)
-            return Came(failure=reason(job.source, error), said=self._log.taken())
+        with nearby(job) as near, self._log.naming(near.names):
+            try:
+                return self._restored(near)
+            except Exception as error:
+                logger.debug("%s", job.source, exc_info=True)
+                why = in_names(reason(near.here.source, error), near.names)
+                # An address's own fault names it, and needs no name before it.
+                doubled = f"{job.source}: {job.source}: "
+                why = why.replace(doubled, f"{job.source}: ", 1)
+                return Came(failure=why, said=self._log.taken())
 
     def finish(self) -> list[tuple[Job, Came]]:
         """Wait for what is being written; nothing is written any more. Returns the last results."""
         self._writing.acquire()
         return list(self._written)
 
-    def _restored(self, job: Job) -> Came:
+    def _restored(self, near: Nearby) -> Came:
+        here, target = near.here, on_disk(near.here.target)
         with self._reading:
-            content = begin(job)
-            self._clear(job.target.parent)
+            content = near.bring()
+            self._clear(target.parent)
             # The only reference, so that the pixels go when the network has them.
-            ahead = [self._steps.read_ahead(job)]
-        photo = self._network.submit(self._through_network, ahead, job).result()
+            ahead = [self._steps.read_ahead(here)]
+        photo = self._network.submit(self._through_network, ahead, here).result()
         with self._writing:
-            notes = self._steps.write(photo, job.target)
+            notes = self._steps.write(photo, target)
+            near.deliver()
+            notes = tuple(in_names(note, near.names) for note in notes)
             came = Came(content, notes, said=self._log.taken())
-            self._written.append((job, came))
+            self._written.append((near.job, came))
             return came
 
     def _clear(self, folder: Path) -> None:
@@ -131,10 +147,20 @@ class _Log(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._kept: list[tuple[int, str]] = []
+        self._names: dict[Path, str] = {}
+
+    @contextmanager
+    def naming(self, names: dict[Path, str]) -> Iterator[None]:
+        """Call files by these names; several may be on their way at once."""
+        self._names = self._names | names
+        try:
+            yield
+        finally:
+            self._names = {path: self._names[path] for path in self._names.keys() - names.keys()}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line, with the traceback that comes with it."""
-        self._kept.append((record.levelno, self.format(record)))
+        self._kept.append((record.levelno, in_names(self.format(record), self._names)))
 
     def taken(self) -> tuple[tuple[int, str], ...]:
         """What was kept."""
@@ -152,9 +178,15 @@ def _require_common(site: Site) -> None:
         if site.home is not None:
             os.chdir(site.home)
         for path in (site.mark, site.photos):
-            path.stat()
+            if path is not None:
+                path.stat()
     except OSError as error:
         raise ClusterError(
             f"{here}: doesn't have {error.filename} ({error.strerror}); every node needs the "
             "photos and the output folder at the same place"
         ) from error
+    for protocol in sorted(site.protocols):
+        try:
+            require_client(protocol)
+        except MissingDependencyError as error:
+            raise MissingDependencyError(f"{here}: {error}") from error

@@ -1,0 +1,330 @@
+"""Photos in stores: S3 and its kin, HTTP, FTP, whatever fsspec knows an address of.
+
+Each store's client finds its credentials by itself, on every machine, in its environment or its
+files. An address holds none: with a password it is refused, and what HTTP has after a question mark
+is left out of whatever is shown or noted.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+from mirnet.atomic import temporary_name
+from mirnet.errors import MirnetError, MissingDependencyError, PhotoError, one_line
+
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s/?#'\"]*@)?([^\s?'\"<>]*)(?:\?[^\s'\"<>]*)?", re.I)
+WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"))
+"""Protocols by which a file is there when all of it is, and not before."""
+QUERIED = frozenset(("http", "https"))
+"""Protocols whose addresses may end in a question mark and more, which may be a secret."""
+VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "mtime",
+            "last_modified", "updated", "modify")  # fmt: skip
+"""What clients call that by which a changed file is told, the surest first."""
+PIECE = 1 << 23
+"""Bytes that are read at a time."""
+PAUSES_S = (1.0, 4.0)
+"""Before the second and the third try."""
+SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
+           NotImplementedError)  # fmt: skip
+"""What another try would not mend."""
+Got = TypeVar("Got")
+
+
+@dataclass(frozen=True, slots=True, order=True, repr=False)
+class Address:
+    """Where a file or a folder lies in a store; it prints without what may be a secret.
+
+    Attributes:
+        text: the address in full, without a slash at its end.
+        version: what tells it from what it was, if the store said so when it was listed.
+    """
+
+    text: str
+    version: str | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """As it may be shown, too."""
+        return f"Address({str(self)!r})"
+
+    def __str__(self) -> str:
+        """As it may be shown."""
+        return self.text.partition("?")[0] if self.protocol in QUERIED else self.text
+
+    @property
+    def protocol(self) -> str:
+        """How its store is spoken to, as ``s3``."""
+        return self.text.partition("://")[0]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The protocol, and what stands between slashes."""
+        protocol, _, rest = str(self).partition("://")
+        return (protocol, *rest.split("/"))
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return self.parts[-1]
+
+    @property
+    def suffix(self) -> str:
+        """Of the name, with its dot."""
+        return PurePath(self.name).suffix
+
+    @property
+    def parent(self) -> Address:
+        """The folder that it lies in."""
+        return Address(str(self).rpartition("/")[0])
+
+    def __truediv__(self, below: PurePath | str) -> Address:
+        """The address of what lies below it."""
+        return Address(f"{self}/{PurePath(below).as_posix()}")
+
+    def relative_to(self, folder: Address) -> str:
+        """Its place below a folder."""
+        return str(self).removeprefix(f"{folder}/")
+
+
+Location = Path | Address
+"""Of a file or a folder."""
+
+
+def is_address(text: str) -> bool:
+    """Whether it means something in a store; a Path makes one slash of two."""
+    return ADDRESS.match(text) is not None or re.match(r"[A-Za-z][\w+.-]+:/", text) is not None
+
+
+def placed(text: str) -> Location:
+    """The place that a text means.
+
+    Raises PhotoError for an address that holds a password or can't be followed.
+    """
+    match = ADDRESS.fullmatch(text)
+    if match is None:
+        return Path(text)
+    protocol, rest = match[1].lower(), match[2].rstrip("/")
+    if protocol == "memory" or "::" in rest:
+        raise PhotoError(f"{protocol}://…: can't be reached from other processes; name a store")
+    host = re.split(r"[/?#]", rest)[0]
+    after = host.rpartition("]")[2]  # of the brackets of an IPv6 address
+    if "@" in host or (re.search(r":(?!\d*$)", after) and not host.startswith("arn:")):
+        raise PhotoError(
+            f"{protocol}://…: an address must hold no name and no password; give them to the "
+            "store's client, in its environment or its configuration (docs/cluster.md)"
+        )
+    return Address(f"{protocol}://{rest}")
+
+
+def on_disk(place: Location) -> Path:
+    """The path of what lies on this machine. Raises PhotoError for what lies in a store."""
+    if isinstance(place, Address):
+        raise PhotoError(
+            f"{place}: lies in a store, which workers of Ray alone read and write; add --engine "
+            "ray, or copy it to a folder"
+        )
+    return place
+
+
+def require_client(protocol: str) -> None:
+    """Raise MissingDependencyError if what speaks a protocol is not installed here."""
+    try:
+        from fsspec import get_filesystem_class  # noqa: PLC0415  (optional)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'{protocol}://…: stores need fsspec; pip install "mirnet[scale]" on every machine'
+        ) from error
+    try:
+        get_filesystem_class(protocol)
+    except (ImportError, ValueError) as error:
+        raise MissingDependencyError(
+            f"{protocol}://…: {one_line(error)}; fsspec takes a package for each kind of store, "
+            "such as s3fs for s3://, gcsfs for gs:// and adlfs for az://: pip install it on every "
+            "machine"
+        ) from error
+
+
+def files_below(folder: Address) -> list[tuple[Address, PurePath]]:
+    """All files in a folder and below it in the order of their names, each with its place there.
+
+    Empty for a folder that is not there: most stores have none that is empty. Raises PhotoError if
+    it can't be listed.
+    """
+
+    def found() -> list[tuple[Address, PurePath]]:
+        store, root = _reached(folder)
+        store.invalidate_cache()
+        around = root.rstrip("/") + "/"
+        try:
+            # What most others call `find` leaves out what it could not list.
+            has_own = folder.protocol in WHOLE
+            listed = store.find(root, detail=True) if has_own else _walked(store, root)
+        except FileNotFoundError:
+            return []
+        below = {path.removeprefix(around): info for path, info in listed.items()}
+        return [
+            (Address(f"{folder}/{name}", _version(info)), PurePath(name))
+            for name, info in sorted(below.items())
+        ]
+
+    return _patiently(folder, found)
+
+
+def _walked(store: Any, root: str) -> dict[str, dict[str, Any]]:
+    """All files below a folder by their names; raises whatever keeps one from being listed."""
+    found: dict[str, dict[str, Any]] = {}
+    waiting, visited = [root], set[str]()
+    while waiting:
+        here = waiting.pop().rstrip("/")
+        if here in visited:
+            continue
+        visited.add(here)
+        for info in store.ls(here, detail=True):
+            if not info["name"].startswith(f"{root.rstrip('/')}/"):
+                continue  # a link of a page to another
+            if info["type"] == "directory":
+                waiting.append(info["name"])
+            else:
+                found[info["name"]] = info
+    return found
+
+
+def version_of(address: Address) -> str:
+    """What tells a file from what it was before: its size, and what its store says of it."""
+    if address.version is not None:
+        return address.version
+
+    def asked() -> str:
+        store, path = _reached(address)
+        store.invalidate_cache()
+        info = store.info(path)
+        return _version(info) or str(info.get("size"))
+
+    return _patiently(address, asked)
+
+
+def fetch(address: Address, path: Path) -> str:
+    """Download a file, and return its version.
+
+    It may take half of the disk that is free. Raises PhotoError if that is not enough, or it can't
+    be had.
+    """
+
+    def fetched() -> str:
+        most = shutil.disk_usage(path.parent).free // 2
+        store, there = _reached(address)
+        info = store.info(there)
+        size = info.get("size")
+        if info.get("type") == "directory":
+            raise PhotoError(f"{address}: is a folder; name a photo")
+        taken = 0
+        _require_room(address, size or 0, most, path.parent)
+        with store.open(there, "rb") as source, path.open("wb") as file:
+            while part := source.read(PIECE):
+                taken += len(part)
+                _require_room(address, taken, most, path.parent)
+                file.write(part)
+        if size not in (None, taken):
+            raise ConnectionError(f"{taken} of {size} bytes came")
+        return _version(info) or str(taken)
+
+    return _patiently(address, fetched)
+
+
+def put(path: Path, address: Address) -> None:
+    """Upload a file, whole or not at all. Raises PhotoError if that fails."""
+
+    def sent() -> None:
+        store, there = _reached(address)
+        if address.protocol in WHOLE:
+            store.put_file(str(path), there)
+            return
+        folder = there.rpartition("/")[0]
+        temporary = f"{folder}/{temporary_name(address.suffix)}"
+        store.makedirs(folder, exist_ok=True)
+        try:
+            store.put_file(str(path), temporary)
+            store.mv(temporary, there)
+        except BaseException:
+            with suppress(Exception):
+                store.rm_file(temporary)
+            raise
+
+    _patiently(address, sent)
+
+
+def read_text(address: Address) -> str:
+    """A text in UTF-8; empty if there is none. Raises PhotoError if it can't be had."""
+
+    def read() -> str:
+        store, there = _reached(address)
+        with suppress(FileNotFoundError):
+            return bytes(store.cat_file(there)).decode("utf-8", "replace")
+        return ""
+
+    return _patiently(address, read)
+
+
+def _reached(address: Address) -> tuple[Any, str]:
+    """The store, for this thread, and what it calls the place."""
+    require_client(address.protocol)
+    from fsspec.core import url_to_fs  # noqa: PLC0415  (optional)
+
+    store, path = url_to_fs(address.text)
+    return store, str(path)
+
+
+def _version(info: dict[str, Any]) -> str | None:
+    """By what a store says of a file; None if that is no more than its size."""
+    told = next((str(info[name]) for name in VERSIONS if info.get(name)), None)
+    return None if told is None else f"{info.get('size')} {told}"
+
+
+def _patiently(address: Address, do: Callable[[], Got]) -> Got:
+    """Try again for a while: a connection that failed is no fault of the photo's."""
+    for pause_s in _pauses():
+        try:
+            return do()
+        except MirnetError:
+            raise
+        except FileNotFoundError:
+            raise PhotoError(f"{address}: there is no such photo or folder") from None
+        except Exception as error:  # noqa: BLE001  (each client has its own)
+            if pause_s is None or isinstance(error, SETTLED):
+                # Not from the error: its traceback may show the address in full.
+                raise PhotoError(
+                    f"{address}: the store can't be used ({_why(address, error)}); check the "
+                    "address, and that this machine may read and write there"
+                ) from None
+            time.sleep(pause_s)
+    raise AssertionError  # the last try returns or raises
+
+
+def _pauses() -> Iterator[float | None]:
+    yield from PAUSES_S
+    yield None
+
+
+def _why(address: Address, error: Exception) -> str:
+    line = one_line(error).replace(address.text, str(address))
+    return f"{type(error).__name__}: {_shown(line)}"[:300]
+
+
+def _shown(line: str) -> str:
+    """A line whose addresses hold no names, no passwords and no queries."""
+    return URL.sub(r"\1\2", line)
+
+
+def _require_room(address: Address, size: int, most: int, folder: Path) -> None:
+    if size > most:
+        raise PhotoError(
+            f"{address}: is too large to download: more than half of what is free in {folder}; "
+            "make room there, or set TMPDIR"
+        )

@@ -1,0 +1,300 @@
+"""Addresses, and a store that is a folder behind a protocol of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+from types import SimpleNamespace
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+from mirnet.errors import MissingDependencyError, PhotoError
+from mirnet.inference import stores
+from mirnet.inference.batch import Outcome, still_to_do
+from mirnet.inference.ledger import NAME, Ledger, content_of
+from mirnet.inference.planning import Job, Plan, listed, plan
+from mirnet.inference.stores import Address, fetch, files_below, is_address, placed, put
+
+SECRET = "hush"
+
+
+class Folder(LocalFileSystem):  # type: ignore[misc]
+    """Files of this machine by addresses ``shelf:///…``; it fails as often as it is told."""
+
+    protocol = "shelf"
+    failures: list[Exception] = []  # noqa: RUF012  (of all of them)
+    moved: list[tuple[str, str]] = []  # noqa: RUF012
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("shelf://")))
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def info(self, path: str, **kwargs: Any) -> Any:
+        self._fail()
+        return super().info(path, **kwargs)
+
+    def put_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
+        super().put_file(lpath, rpath, **kwargs)
+        self._fail()  # when half of it is there, say
+
+    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
+        self.moved.append((path1, path2))
+        super().mv(path1, path2, **kwargs)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+    """The address of a folder, ``shelf`` in the temporary one; nobody waits for another try."""
+    fsspec.register_implementation("shelf", Folder, clobber=True)
+    monkeypatch.setattr(stores, "PAUSES_S", (0.0, 0.0))
+    Folder.failures.clear()
+    Folder.moved.clear()
+    (tmp_path / "shelf").mkdir()
+    yield Address(f"shelf://{tmp_path}/shelf")
+    Folder.failures.clear()
+
+
+def test_what_is_an_address() -> None:
+    assert placed("s3://bucket/a b.jpg") == Address("s3://bucket/a b.jpg")
+    assert placed("S3://bucket/folder//") == Address("s3://bucket/folder")
+    assert placed("s3://arn:aws:s3:eu:1:accesspoint/x/a.jpg").suffix == ".jpg"
+    for text in ("a.jpg", "/a/b.jpg", "a:b/c.jpg", "C:\\a.jpg", "s3:bucket"):
+        assert placed(text) == Path(text)
+        assert not is_address(text)
+    assert is_address(str(Path("s3://bucket/a.jpg")))
+    photo = placed("s3://bucket/in/a.tar.jpg")
+    assert isinstance(photo, Address)
+    assert (photo.name, photo.suffix, photo.parent) == (
+        "a.tar.jpg", ".jpg", Address("s3://bucket/in"),
+    )  # fmt: skip
+    assert photo.parent / PurePath("b/c.png") == Address("s3://bucket/in/b/c.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"ftp://me:{SECRET}@host/a.jpg", f"https://{SECRET}@host/a.jpg", f"s3://me:{SECRET}/a.jpg"],
+)
+def test_an_address_with_a_password_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(PhotoError, match="must hold no name and no password") as raised:
+        placed(text)
+    assert SECRET not in str(raised.value)
+
+
+def test_what_http_has_after_a_question_mark_is_never_shown() -> None:
+    place = placed(f"https://host:8443/a b.jpg?signature={SECRET}")
+    assert isinstance(place, Address)
+    assert SECRET in place.text
+    assert (str(place), place.name) == ("https://host:8443/a b.jpg", "a b.jpg")
+    assert SECRET not in repr(place)
+    assert SECRET not in repr(Job(place, Path("a.jpg")))
+    error = OSError(f"GET {place.text} and https://me:{SECRET}@host/x?k={SECRET}: 403")
+    assert SECRET not in stores._why(place, error)
+    assert "https://host/x 403" in stores._why(place, error)
+
+
+@pytest.mark.parametrize("text", ["memory://a/b.jpg", "zip://a.jpg::s3://bucket/a.zip"])
+def test_what_other_processes_do_not_reach_is_refused(text: str) -> None:
+    with pytest.raises(PhotoError, match="can't be reached from other processes"):
+        placed(text)
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingDependencyError, match=r"nowhere.* s3fs for s3://, gcsfs for gs://"):
+        plan(["nowhere://a/b"], Path("out"), suffix=None)
+
+    def import_class(name: str) -> Any:
+        raise ImportError(name)
+
+    registry = sys.modules["fsspec.registry"]
+    monkeypatch.setattr(registry, "_import_class", import_class)
+    monkeypatch.delitem(registry._registry, "s3", raising=False)
+    with pytest.raises(MissingDependencyError, match="s3://…: Install s3fs to access S3; "):
+        stores.require_client("s3")
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "mirnet\[scale\]"'):
+        stores.require_client("s3")
+
+
+def test_a_folder_is_mirrored_without_what_is_passed_by(shelf: Address, tmp_path: Path) -> None:
+    for name in (
+        "b.png",
+        "sub/a.jpg",
+        ".hidden.png",
+        "@eaDir/t.jpg",
+        "c.bmp",
+        "n.txt",
+        "out/r.png",
+    ):
+        place = tmp_path / "shelf" / name
+        place.parent.mkdir(exist_ok=True)
+        place.touch()
+    made = plan([f"{shelf}/"], shelf / "out", suffix=None)
+    assert [(str(job.source), str(job.target)) for job in made.jobs] == [
+        (f"{shelf}/b.png", f"{shelf}/out/b.png"),
+        (f"{shelf}/sub/a.jpg", f"{shelf}/out/sub/a.jpg"),
+    ]
+    assert (made.faults, made.left_alone) == ({}, {".bmp": 1})
+    into = plan([str(shelf)], tmp_path / "here", suffix=".tif").jobs
+    assert [job.target for job in into] == [
+        tmp_path / "here" / each for each in ("b.tif", "out/r.tif", "sub/a.tif")
+    ]
+    (fault,) = plan([str(shelf)], shelf, suffix=None).faults.values()
+    assert fault == f"{shelf}: the results would lie over the photos; name another folder with -o"
+
+
+def test_a_folder_that_can_not_be_listed_is_a_fault_and_not_left_out(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shelf" / "sub").mkdir()
+    (tmp_path / "shelf" / "a.png").touch()
+    as_before = Folder.ls
+
+    def ls(self: Folder, path: str, *given: Any, **kind: Any) -> Any:
+        if path.endswith("sub"):
+            raise PermissionError("no")
+        return as_before(self, path, *given, **kind)
+
+    monkeypatch.setattr(Folder, "ls", ls)
+    made = plan([str(shelf)], tmp_path / "out", suffix=None)
+    assert "PermissionError: no" in made.faults[shelf]
+    assert plan([f"{shelf}/none"], tmp_path / "out", suffix=None).faults
+
+
+@pytest.mark.parametrize("key", ["../../../etc/a.png", "/etc/a.png", "x/../../a.png"])
+def test_a_name_that_leads_out_of_the_output_is_refused(
+    key: str, shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "mirnet.inference.planning.files_below",
+        lambda folder: [(Address(f"{folder}/{key}"), PurePath(key))],
+    )
+    made = plan([str(shelf)], tmp_path / "out", suffix=None)
+    assert made.jobs == []
+    assert "has a name that no file here can have" in next(iter(made.faults.values()))
+
+
+def test_a_list_mirrors_what_all_its_addresses_lie_in(tmp_path: Path) -> None:
+    listing = tmp_path / "list.txt"
+    listing.write_text("file:///d/in/x/a.jpg\nfile:///d/in/y/b.jpg\n")
+    paths, within = listed(listing)
+    assert within == Address("file:///d/in")
+    jobs = plan(paths, Path("out"), suffix=None, within=within).jobs
+    assert [job.target for job in jobs] == [Path("out/x/a.jpg"), Path("out/y/b.jpg")]
+    for text, words in (
+        ("s3://a/b.jpg\nc.jpg\n", "names both paths and addresses"),
+        ("s3://a/b.jpg\ngs://a/c.jpg\n", "names photos of several stores"),
+    ):
+        listing.write_text(text)
+        with pytest.raises(PhotoError, match=words):
+            listed(listing)
+
+
+def test_a_download_that_fails_is_tried_again(shelf: Address, tmp_path: Path) -> None:
+    (tmp_path / "shelf" / "a.jpg").write_bytes(b"whole")
+    Folder.failures += [ConnectionError("reset"), TimeoutError("slow")]
+    fetch(shelf / "a.jpg", tmp_path / "here")
+    assert (tmp_path / "here").read_bytes() == b"whole"
+    Folder.failures += [ConnectionError("reset")] * 3
+    with pytest.raises(PhotoError, match=r"a\.jpg: the store can't be used \(ConnectionError: res"):
+        fetch(shelf / "a.jpg", tmp_path / "here")
+    Folder.failures += [PermissionError("no"), ConnectionError("never asked")]
+    with pytest.raises(PhotoError, match="PermissionError: no"):
+        fetch(shelf / "a.jpg", tmp_path / "here")
+    assert len(Folder.failures) == 1
+    Folder.failures.clear()
+    with pytest.raises(PhotoError, match="there is no such photo"):
+        fetch(shelf / "b.jpg", tmp_path / "here")
+
+
+@pytest.mark.parametrize("told", [101, 0])
+def test_a_download_takes_no_more_than_half_of_what_is_free(
+    told: int, shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its size is told, or only seen as it comes."""
+    (tmp_path / "shelf" / "a.jpg").write_bytes(b"x" * 101)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=200))
+    monkeypatch.setattr(Folder, "info", lambda self, path, **_: {"size": told, "type": "file"})
+    with pytest.raises(PhotoError, match="too large to download"):
+        fetch(shelf / "a.jpg", tmp_path / "here")
+
+
+def test_a_download_that_ends_early_is_no_photo(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shelf" / "a.jpg").write_bytes(b"half")
+    monkeypatch.setattr(Folder, "info", lambda self, path, **_: {"size": 8, "type": "file"})
+    with pytest.raises(PhotoError, match="4 of 8 bytes came"):
+        fetch(shelf / "a.jpg", tmp_path / "here")
+
+
+def test_an_upload_is_there_whole_or_not_at_all(shelf: Address, tmp_path: Path) -> None:
+    result, target = tmp_path / "result.png", shelf / "sub" / "a.png"
+    result.write_bytes(b"new")
+    Folder.failures += [ConnectionError("reset")] * 3
+    with pytest.raises(PhotoError, match="reset"):
+        put(result, target)
+    assert [path for path in (tmp_path / "shelf").rglob("*") if path.is_file()] == []
+    Folder.failures += [ConnectionError("reset")]
+    put(result, target)
+    assert [path.name for path in (tmp_path / "shelf" / "sub").iterdir()] == ["a.png"]
+    assert (tmp_path / "shelf" / "sub" / "a.png").read_bytes() == b"new"
+    ((temporary, final),) = Folder.moved
+    assert PurePath(temporary).name.startswith(".mirnet-")
+    assert PurePath(final).name == "a.png"
+
+
+def test_what_has_no_version_is_told_by_its_size_and_what_has_one_by_that(
+    shelf: Address, tmp_path: Path
+) -> None:
+    file = tmp_path / "shelf" / "a.jpg"
+    file.write_bytes(b"one")
+    ((listed_one, _),) = files_below(shelf)
+    assert content_of(listed_one) == content_of(shelf / "a.jpg")
+    assert content_of(Address("x://a", "1 a")) != content_of(Address("x://a", "1 b"))
+    assert content_of(Address("x://a", "1 a")) == content_of(Address("y://b", "1 a"))
+    before = content_of(shelf / "a.jpg")
+    file.write_bytes(b"another")
+    assert content_of(shelf / "a.jpg") != before
+
+
+def test_a_ledger_in_a_store_is_read_and_written_whole(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "shelf" / NAME
+    job = Job(Address("s3://b/a.jpg", "1 x"), shelf / "a.jpg")
+    ledger = Ledger(shelf)
+    ledger.note(job, content_of(job.source), {"strength": 1})
+    assert not file.exists()
+    ledger.save()
+    assert file.read_text().startswith('{"result": "a.jpg", "source": "s3://b/a.jpg", ')
+    again = Ledger(shelf)
+    assert again.objection(job, {"strength": 1}, overwrite=False) is None
+    assert "--overwrite" in str(again.objection(job, {"strength": 0}, overwrite=False))
+    monkeypatch.setattr("mirnet.inference.ledger.SAVED_S", -1)
+    again.note(Job(Address("s3://b/b.jpg", "1 x"), shelf / "b.jpg"), "b", {})
+    assert len(file.read_text().splitlines()) == 2
+    Folder.failures += [PermissionError("no")]
+    with pytest.raises(PhotoError, match="PermissionError"):
+        Ledger(shelf).save()
+
+
+def test_a_store_that_can_not_be_written_is_told_before_anything_begins(
+    shelf: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(Path("a.jpg"), shelf / "a.jpg")
+    way: Callable[[], dict[str, Any]] = dict
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(Folder, "put_file", refuse)
+    with pytest.raises(PhotoError, match="PermissionError: no"):
+        still_to_do(Plan([job]), output=shelf, way=way, overwrite=False, outcome=Outcome())
