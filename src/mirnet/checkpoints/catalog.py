@@ -71,7 +71,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="dual-pixel-deblurring-small",
             task="dual-pixel-deblurring",
-            sha256="4c25ab47812a702be1da05072236f05cb553a48a18fc71225e44c3993e6de1ad",
+            sha256="9a5f44841ef7a08c95473a766e0b59fbe29a1a7bf1c14a3db40ec251b2ddb34c",
             summary="sharpens a little what is out of focus, from two views; the small network",
         ),
     )
