@@ -158,7 +158,8 @@ def _ask(
 def _decode_apart(
     file: Opened, kind: Original, bare: bytes, *, allow_damaged: bool
 ) -> tuple[PhotoHeader, AnyArray, tuple[str, ...]]:
-    header, fault = _told(file, kind), file.contents.damage
+    header = _told(file, kind)
+    fault = kind.fault(bare) if kind.fault else None
     if fault and not allow_damaged:
         raise _damaged(file, fault)
     picture, array = _ask(file, kind, bare, pixels=header.height * header.width)

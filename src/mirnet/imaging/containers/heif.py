@@ -146,8 +146,9 @@ def described(data: Buffer, meta: Meta) -> Described:
         profile, numbers = _colour(data, meta)
     except struct.error as error:
         raise UnusableError(DAMAGED) from error
-    if profile is None and numbers:
-        profile = cicp.profile(numbers[0], numbers[1])
+    if numbers:
+        cicp.require_standard_range(numbers[1])
+        profile = profile or cicp.profile(numbers[0], numbers[1])
     block, packet = _item(data, meta, b"Exif"), _item(data, meta, b"mime", XMP_TYPE)
     if block:
         # Four bytes say how much stands before the block.
@@ -305,16 +306,22 @@ def _item(data: Buffer, meta: Meta, kind: bytes, content_type: bytes = b"") -> b
 
 
 def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, tuple[int, ...] | None]:
-    """The profile of the primary picture, and its numbers: primaries, transfer and matrix."""
+    """The profile of the primary picture, and its numbers: primaries, transfer and matrix.
+
+    Those of a picture that names none stand with what it is put together from.
+    """
     profile, numbers = None, None
-    for box in meta.properties_of(meta.primary):
-        if box.kind != b"colr" or box.end - box.start > MOST_BYTES:
-            continue
-        content = data[box.start : box.end]
-        if content[:4] in (b"prof", b"rICC"):
-            profile = content[4:]
-        elif content[:4] == b"nclx":
-            numbers = struct.unpack_from(">HHH", content, 4)
+    for number in dict.fromkeys((meta.primary, meta.coded() or meta.primary)):
+        for box in meta.properties_of(number):
+            if box.kind != b"colr" or box.end - box.start > MOST_BYTES:
+                continue
+            content = data[box.start : box.end]
+            if content[:4] in (b"prof", b"rICC"):
+                profile = content[4:]
+            elif content[:4] == b"nclx":
+                numbers = struct.unpack_from(">HHH", content, 4)
+        if profile or numbers:
+            break
     return profile, numbers
 
 
