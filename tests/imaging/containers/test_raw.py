@@ -4,6 +4,7 @@ import importlib.util
 import io
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import rawpy
 from numpy.typing import NDArray
 
 from mirnet.errors import MissingDependencyError, PhotoError
-from mirnet.imaging import opening
+from mirnet.imaging import decoding, opening
 from mirnet.imaging.apart import process
 from mirnet.imaging.containers.raw import inspect
 from mirnet.imaging.directories import Directory, serialize
@@ -178,6 +179,94 @@ def test_what_only_begins_like_raw_is_one_line(save: Any, head: bytes) -> None:
         with pytest.raises(PhotoError, match="can't be decoded") as refused:
             read(path)
         assert str(refused.value).isprintable()
+        assert "of a camera or compression that LibRaw doesn't know" in str(refused.value)
+        assert str(refused.value).endswith("get a fresh copy, or develop it to TIFF first")
+
+
+@pytest.mark.parametrize("aspect", [(1, 2), (2, 1), (3, 4), (100, 101), (101, 100), (1.004, 1)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pixels_that_aren_t_square_are_made_so(
+    light: NDArray[Any], save: Any, aspect: tuple[float, float], orientation: int
+) -> None:
+    content = dng(light, orientation=orientation, more={50718: fractions(aspect)})
+    path = save(content, "a.dng")
+    photo = read_photo(path)
+    assert read_header(path) == photo.header
+    assert np.array_equal(photo.pixels, by_libraw(content))
+    if aspect == (1, 2):
+        assert sorted(photo.pixels.shape[:2]) == [64, 96]
+
+
+def test_a_camera_of_grey_gives_grey(light: NDArray[Any], save: Any) -> None:
+    grey = light[:, :, 1:2].repeat(3, axis=2)
+    content = dng(grey, more={262: numbers(3, 34892), 50710: numbers(1, 0)})
+    path = save(content, "a.dng")
+    photo = read_photo(path)
+    assert photo.is_grey
+    assert read_header(path) == photo.header
+    assert np.abs(photo.pixels[:, :, 0] - as_seen(light)[:, :, 1]).max() < 65535 * 0.008
+    assert photo.notes == ()
+
+
+def test_a_white_balance_that_isn_t_there_is_noted(light: NDArray[Any], save: Any) -> None:
+    content = dng(light).replace(struct.pack("<H", 50728), struct.pack("<H", 50731))
+    photo = read_photo(save(content, "a.dng"))
+    assert photo.notes == ("it names no white balance; daylight's was taken",)
+
+
+def with_second_frame(content: bytes) -> bytes:
+    """The same DNG, with another directory of its values behind the first."""
+    end = 10 + 12 * int.from_bytes(content[8:10], "little")
+    even = content + bytes(len(content) % 2)
+    pointer = struct.pack("<L", len(even))
+    return even[:end] + pointer + even[end + 4 :] + even[8:end] + bytes(4)
+
+
+def test_further_frames_are_noted(light: NDArray[Any], save: Any) -> None:
+    content = dng(light)
+    photo = read_photo(save(with_second_frame(content), "a.dng"))
+    assert np.array_equal(photo.pixels, by_libraw(content))
+    (note,) = photo.notes
+    assert "further frames" in note
+
+
+def test_a_decoder_is_asked_once_for_what_is_known(
+    light: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def counted(module: str, content: bytes, *, pixels: int | None) -> Any:
+        asked.append(pixels)
+        return process.ask(module, content, pixels=pixels)
+
+    monkeypatch.setattr(decoding, "ask", counted)
+    path = save(dng(light), "a.dng")
+    header = read_header(path)
+    assert np.array_equal(read_photo(path, header=header).pixels, read_photo(path).pixels)
+    assert asked == [None, 48 * 64, None, 48 * 64]
+    with pytest.raises(PhotoError, match=r"is 64×48.*its header says 64×49"):
+        read_photo(path, header=replace(header, height=49))
+
+
+def test_a_file_out_of_all_proportion_is_not_read(
+    light: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = dng(light)
+    monkeypatch.setattr(decoding, "MOST_BYTES", len(content) - 1)
+    path = save(content, "a.dng")
+    for read in (read_header, read_photo):
+        with pytest.raises(PhotoError, match=r"more than RAW is read of .*convert it to TIFF"):
+            read(path)
+    monkeypatch.setattr(decoding, "MOST_BYTES", len(content))
+    assert read_header(path) == read_photo(path).header
+
+
+def test_damaged_raw_is_refused_however_asked(light: NDArray[Any], save: Any) -> None:
+    content = dng(light)
+    path = save(content[: len(content) // 2], "a.dng")
+    for allow_damaged in (False, True):
+        with pytest.raises(PhotoError, match="can't be decoded"):
+            read_photo(path, allow_damaged=allow_damaged)
 
 
 def test_a_preview_never_stands_for_the_photo(save: Any) -> None:

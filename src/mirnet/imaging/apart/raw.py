@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from mirnet.imaging.apart.worker import Picture, Request, serve
+from mirnet.imaging.apart.worker import Picture, RefusedError, Request, serve
 
 BITS = 16
 DEMOSAICING = "DHT"
@@ -15,6 +15,12 @@ SRGB_GAMMA = (2.4, 12.92)
 """Exponent, and slope near black, of sRGB's curve."""
 TRANSPOSED = 4
 """In LibRaw's number of a turn, set for pictures on their side."""
+LEAST_GAIN = 1e-5
+"""Of a colour in a white balance; LibRaw takes less for none."""
+NO_WHITE_BALANCE = "it names no white balance; daylight's was taken"
+FURTHER_FRAMES = (
+    "its further frames (dual-pixel, pixel shift) were left out; the first was developed"
+)
 
 
 def decode(content: bytes, request: Request) -> Picture:
@@ -22,17 +28,59 @@ def decode(content: bytes, request: Request) -> Picture:
     import rawpy  # noqa: PLC0415  (under the limits)
 
     with rawpy.RawPy() as raw:
-        raw.open_buffer(io.BytesIO(content))
+        try:
+            raw.open_buffer(io.BytesIO(content))
+        except rawpy.LibRawFileUnsupportedError as error:
+            raise RefusedError(
+                "damaged, or of a camera or compression that LibRaw doesn't know",
+                "get a fresh copy, or develop it to TIFF first",
+            ) from error
         if not request.pixels:
-            sizes = raw.sizes
-            sides = sizes.iheight, sizes.iwidth
-            height, width = sides[::-1] if sizes.flip & TRANSPOSED else sides
+            height, width = _upright_sides(raw.sizes)
             return Picture(height, width, 1 if raw.num_colors == 1 else 3, BITS)
         raw.unpack()
+        notes = (
+            NO_WHITE_BALANCE if _lacks_white_balance(raw) else "",
+            FURTHER_FRAMES if _has_further_frames(content) else "",
+        )
         pixels = raw.postprocess(parameters())
     height, width = pixels.shape[:2]
     channels = pixels.size // (height * width)
-    return Picture(height, width, channels, BITS, pixels.astype("<u2", copy=False).tobytes())
+    data = pixels.astype("<u2", copy=False).data.cast("B")
+    return Picture(height, width, channels, BITS, tuple(filter(None, notes)), data)
+
+
+def _upright_sides(sizes: Any) -> tuple[int, int]:
+    """Height and width of the upright picture, of pixels that are square."""
+    height, width, aspect = sizes.iheight, sizes.iwidth, sizes.pixel_aspect
+    # LibRaw makes the shorter side longer.
+    if 0 < aspect < 1:
+        height = int(height / aspect + 0.5)
+    elif aspect > 1:
+        width = int(width * aspect + 0.5)
+    return (width, height) if sizes.flip & TRANSPOSED else (height, width)
+
+
+def _lacks_white_balance(raw: Any) -> bool:
+    """Whether the file says none, so that LibRaw takes its own for daylight."""
+    red, _, blue, _ = raw.camera_whitebalance
+    return bool(raw.num_colors > 1 and min(red, blue) <= LEAST_GAIN)
+
+
+def _has_further_frames(content: bytes) -> bool:
+    """Whether LibRaw finds a second picture of the sensor in the file."""
+    import rawpy  # noqa: PLC0415
+
+    with rawpy.RawPy() as raw:
+        raw.set_unpack_params(shot_select=1)
+        try:
+            raw.open_buffer(io.BytesIO(content))
+            raw.unpack()
+        except rawpy.LibRawRequestForNonexistentImageError:
+            return False
+        except rawpy.LibRawError:  # one that is damaged
+            pass
+        return True
 
 
 def parameters(demosaicing: str = DEMOSAICING) -> Any:
