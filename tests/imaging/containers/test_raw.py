@@ -16,7 +16,7 @@ from mirnet.errors import MissingDependencyError, PhotoError
 from mirnet.imaging import decoding, opening
 from mirnet.imaging.apart import process
 from mirnet.imaging.containers.raw import inspect
-from mirnet.imaging.directories import Directory, serialize
+from mirnet.imaging.directories import Directory, Field, serialize
 from mirnet.imaging.exif import from_directory, main_directory
 from mirnet.imaging.io import read_header, read_photo, write_photo, written_suffix
 from mirnet.imaging.metadata import Metadata
@@ -152,7 +152,7 @@ def test_exif_is_found_in_other_makers_files(save: Any) -> None:
     size = len(jpeg.read_bytes())
     fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
     boxes = box(b"CMT1", structure(Directory({271: text("Acme")}))) + box(b"CMT2", structure(EXIF))
-    uuid = box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48") + boxes)
+    uuid = box(b"uuid", CANON + boxes)
     files = {
         "olympus": b"IIRO" + structure(main)[4:],
         "panasonic": b"IIU\0" + structure(main)[4:],
@@ -163,6 +163,77 @@ def test_exif_is_found_in_other_makers_files(save: Any) -> None:
         found = inspect(content)
         assert found.metadata.exif == wanted, name
         assert found.notes == (), name
+
+
+CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+
+
+def test_what_else_canon_and_fujifilm_have_is_carried_or_named(save: Any) -> None:
+    boxes = box(b"CMT1", structure(Directory({271: text("Acme")})))
+    boxes += box(b"CMT3", structure(EXIF)) + box(b"CMT4", structure(GPS))
+    packet = bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + b"<x:xmpmeta/>"
+    head = box(b"ftyp", b"crx " + bytes(8)) + box(b"moov", box(b"uuid", CANON + boxes))
+    found = inspect(head + box(b"uuid", packet))
+    assert main_directory(found.metadata.exif).children[0x8825].fields == GPS.fields
+    xmp = "XMP was left out: it may tell of another development"
+    assert found.notes == (xmp, "maker notes were left out: CR3 has them apart from EXIF")
+
+    jpeg = save(b"", "a.jpg")
+    block = from_directory(Directory({271: text("Acme")}, {0x8825: GPS}))
+    iptc = b"\x1c\2\5\0\4name"
+    metadata = Metadata(exif=block, xmp=b"<x:xmpmeta/>", iptc=iptc)
+    write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8), metadata=metadata), jpeg)
+    head = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, jpeg.stat().st_size)
+    found = inspect(head + jpeg.read_bytes())
+    assert main_directory(found.metadata.exif).children[0x8825].fields == GPS.fields
+    assert found.metadata.iptc == iptc
+    assert found.metadata.xmp is None
+    assert found.notes == (xmp,)
+
+
+GPS = Directory({1: text("N"), 2: fractions((47.0, 22.0, 5.0))})
+
+
+def test_what_tells_of_the_photo_is_carried_wherever_it_stands(
+    light: NDArray[Any], save: Any
+) -> None:
+    taken = {
+        33434: fractions((0.01,)),
+        33437: fractions((2.8,)),
+        36867: text("2026:01:02 03:04:05"),
+    }
+    rated = {
+        18246: numbers(3, 4),
+        40091: Field(1, 4, b"a\0\0\0"),
+        33723: Field(7, 9, b"\x1c\2\5\0\4name"),
+    }
+    adobe = Directory({1: text("R03")})
+    inner = Directory({33437: fractions((4.0,)), 37500: numbers(1, *range(9))}, {0xA005: adobe})
+    path = save(dng(light, more=taken | rated, children={0x8769: inner, 0x8825: GPS}), "a.dng")
+    photo = read_photo(path)
+    main = main_directory(photo.metadata.exif)
+    assert set(main.fields) == {271, 272, 274, 18246, 40091}
+    assert main.children[0x8825].fields == GPS.fields
+    # EXIF's own directory has the last word, and none of Adobe RGB's.
+    expected = taken | inner.fields | {0xA001: numbers(3, 1)}
+    assert main.children[0x8769] == Directory(expected)
+    assert photo.metadata.iptc == rated[33723].value
+    assert photo.notes == ()
+
+
+def test_what_is_too_large_or_damaged_is_named(light: NDArray[Any], save: Any) -> None:
+    huge = Field(7, (1 << 20) + 2, bytes((1 << 20) + 2))
+    inner = Directory({37500: huge, 33434: fractions((0.01,))})
+    content = dng(light, children={0x8769: inner}, more={700: huge, 50740: huge})
+    assert inspect(content).notes == (
+        "XMP was left out: it may tell of another development",
+        "private fields of more than 1 MiB were left out (tag 37500: 1 MiB)",
+    )
+    content = dng(light, more={33432: text("somebody"), 50740: numbers(1, *range(99))})
+    for tag in (33432, 50740):  # the latter is none of the photo's
+        at = content.index(struct.pack("<H", tag), 8) + 8
+        content = content[:at] + b"\xff\xff\xff\x7f" + content[at + 4 :]
+    assert inspect(content).notes == ("damaged metadata was left out (tag 33432)",)
 
 
 def test_exif_that_is_not_found_is_named() -> None:

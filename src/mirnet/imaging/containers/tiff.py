@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from itertools import islice
 
 from mirnet.imaging import exif
@@ -248,13 +249,16 @@ def _bytes(directory: Directory, tag: int) -> bytes | None:
 
 
 def _notes(main: Directory, faults: list[int], large: dict[int, int]) -> tuple[str, ...]:
+    private = {tag: size for tag, size in large.items() if tag not in STRUCTURE}
+    layers = LAYERS in main.fields or LAYERS in large
+    return lost_fields(faults, private) + ("Photoshop's layers were left out",) * layers
+
+
+def lost_fields(faults: Iterable[int], large: dict[int, int]) -> tuple[str, ...]:
+    """Notes of fields that a reader left out: damaged ones, and large ones with their sizes."""
     notes = []
-    if faults:
-        tags = ", ".join(f"tag {tag}" for tag in dict.fromkeys(faults))
+    if tags := ", ".join(f"tag {tag}" for tag in dict.fromkeys(faults)):
         notes.append(f"damaged metadata was left out ({tags})")
-    if private := {tag: size for tag, size in large.items() if tag not in STRUCTURE}:
-        sizes = ", ".join(f"tag {tag}: {size >> 20} MiB" for tag, size in private.items())
+    if sizes := ", ".join(f"tag {tag}: {size >> 20} MiB" for tag, size in large.items()):
         notes.append(f"private fields of more than 1 MiB were left out ({sizes})")
-    if LAYERS in main.fields or LAYERS in large:
-        notes.append("Photoshop's layers were left out")
     return tuple(notes)
