@@ -179,7 +179,7 @@ def _decode_apart(
 ) -> tuple[PhotoHeader, AnyArray, tuple[str, ...]]:
     header = header or _told(file, kind)
     bare = _whole(file, kind)
-    fault = kind.fault(bare) if kind.fault else None
+    fault = file.contents.damage or (kind.fault(bare) if kind.fault else None)
     if fault and not allow_damaged:
         raise _damaged(file, fault)
     picture, array = _ask(file, kind, bare, pixels=header.height * header.width)

@@ -70,7 +70,7 @@ def read_photo(
     path = Path(path)
     with opened(path, view) as file:
         header, array, doubts = decode(file, header, allow_damaged=allow_damaged)
-    if file.contents.is_premultiplied:
+    if file.contents.is_premultiplied and header.has_alpha:
         array = _unpremultiplied(array)
     if header.depth == "float":
         array = _checked_range(path, array)

@@ -42,11 +42,13 @@ def inspect(data: Buffer) -> Contents:
     its decoder applies; EXIF's orientation says the same once more, and is not applied again.
     """
     meta = heif.sound_meta(data)
-    metadata, numbers, notes = heif.described(data, meta)
     try:
-        if metadata.icc is None and numbers is None and (numbers := _numbers(data, meta)):
-            metadata = replace(metadata, icc=cicp.profile(numbers[0], numbers[1]))
         header = _header(data, meta)
+        is_grey = header.channels == 1
+        metadata, numbers, notes = heif.described(data, meta, is_grey=is_grey)
+        if metadata.icc is None and numbers is None and (numbers := _numbers(data, meta)):
+            icc = cicp.profile(numbers[0], numbers[1], is_grey=is_grey)
+            metadata = replace(metadata, icc=icc)
         attachments = tuple(dict.fromkeys(_attachments(data, meta)))
     except (struct.error, IndexError, ValueError, ZeroDivisionError) as error:
         raise UnusableError(heif.DAMAGED) from error
@@ -62,13 +64,18 @@ def inspect(data: Buffer) -> Contents:
 
 
 def fault(data: Buffer) -> str | None:
-    """What says that pieces of the photo are missing; None if nothing does. Reads all of them."""
+    """What says that pieces of the photo are damaged; None if nothing does. Reads all of them.
+
+    Raises UnusableError for a file that is cut, of which no decoder here gives anything.
+    """
     meta = heif.sound_meta(data)
     pieces = {each: meta.extents[each] for each in _pieces(data, meta) if meta.extents.get(each)}
     extents = [extent for found in pieces.values() for extent in found]
     cut = sum(at + length > len(data) for at, length in extents)
     if cut:
-        return f"{cut} of {len(extents)} pieces lie beyond its end"
+        raise UnusableError(
+            f"is truncated ({cut} of {len(extents)} pieces lie beyond its end); get a fresh copy"
+        )
     if sum(length for _, length in extents) > len(data):
         return "its pieces lie over each other"
     faults = [

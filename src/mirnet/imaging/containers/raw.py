@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers import heif, jpeg
+from mirnet.imaging.containers import heif, jpeg, raw_extents
 from mirnet.imaging.containers.contents import MOST_BYTES, Contents, UnusableError
 from mirnet.imaging.containers.heif import Box
 from mirnet.imaging.containers.tiff import IPTC, MOST_FIELD, XMP, lost_fields
@@ -28,6 +28,8 @@ from mirnet.imaging.metadata import Metadata
 
 TIFF_LIKE = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"MMOR": b"MM\0*", b"IIU\0": b"II*\0"}
 """Signatures of Olympus and Panasonic, and TIFF's in their place."""
+PANASONIC, PANASONIC_JPEG = b"IIU\0", 46
+DNG_PRIVATE = 50740
 FUJIFILM = b"FUJIFILMCCD-RAW"
 CANON = b"crx "
 CANON_METADATA = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
@@ -53,6 +55,7 @@ REST = 0
 SRGB = Field(SHORT, 1, struct.pack("<H", 1))
 NO_XMP = "XMP was left out: it may tell of another development"
 NO_MAKER_NOTES = "maker notes were left out: CR3 has them apart from EXIF"
+NO_PRIVATE_DATA = "DNG's private data, which may hold maker notes, were left out"
 NO_EXIF = "EXIF was not found in this kind of RAW; left out"
 
 
@@ -66,8 +69,24 @@ def inspect(data: Buffer) -> Contents:
     return Contents(
         parts=((0, len(data)),),
         metadata=Metadata(exif=found.exif, iptc=found.iptc),
+        damage=_damage(data),
         notes=tuple(filter(None, notes)),
     )
+
+
+def _damage(data: Buffer) -> str | None:
+    """What says that values of the sensor are missing."""
+    head = data[0:16]
+    if head.startswith(FUJIFILM):
+        return raw_extents.of_fujifilm(data)
+    if head[8:12] == CANON:
+        return raw_extents.of_boxes(data)
+    try:
+        if head.startswith(PANASONIC):
+            return raw_extents.of_panasonic(_as_tiff(data))
+        return raw_extents.of_tiff(_as_tiff(data))
+    except (ValueError, struct.error):
+        return None
 
 
 class _Found(NamedTuple):
@@ -85,12 +104,22 @@ def _found(data: Buffer) -> _Found:
         return _fujifilm(data)
     if head[8:12] == CANON:
         return _canon(data)
-    known = TIFF_LIKE.get(head[:4])
-    reader = Reader(_Renamed(data, known) if known else data, most=MOST_FIELD)
+    reader = Reader(_as_tiff(data), most=MOST_FIELD)
     main = reader.main()
+    if head.startswith(PANASONIC) and PANASONIC_JPEG in main.fields | reader.large:
+        return _panasonic(data)
     iptc = main.fields[IPTC].value if IPTC in main.fields else None
     has_xmp = XMP in main.fields or XMP in reader.large
-    return _Found(_belonging(main), iptc or None, has_xmp, _lost(reader))
+    lost = _lost(reader)
+    if DNG_PRIVATE in main.fields or DNG_PRIVATE in reader.large:
+        lost += (NO_PRIVATE_DATA,)
+    return _Found(_belonging(main), iptc or None, has_xmp, lost)
+
+
+def _panasonic(data: Buffer) -> _Found:
+    """Of a RW2 with a JPEG inside, which has more metadata of the photo than the file around it."""
+    fields = Reader(_as_tiff(data), only=frozenset((PANASONIC_JPEG,))).main().fields
+    return _of_jpeg(fields[PANASONIC_JPEG].value if fields else b"")
 
 
 def _lost(reader: Reader) -> tuple[str, ...]:
@@ -125,7 +154,11 @@ def _belonging(main: Directory) -> bytes | None:
 def _fujifilm(data: Buffer) -> _Found:
     """Of a RAF, whose JPEG has the metadata of the photo."""
     start, size = struct.unpack(">LL", data[84:92])
-    inside = jpeg.inspect(data[start : start + min(size, MOST_BYTES)]).metadata
+    return _of_jpeg(data[start : start + min(size, MOST_BYTES)])
+
+
+def _of_jpeg(content: bytes) -> _Found:
+    inside = jpeg.inspect(content).metadata
     has_xmp = inside.xmp is not None
     if not inside.exif:
         return _Found(None, inside.iptc, has_xmp)
@@ -167,6 +200,12 @@ def _inside(data: Buffer, box: Box, kind: bytes, head: bytes) -> Iterator[Box]:
 
 def _begins(data: Buffer, box: Box, kind: bytes, head: bytes) -> bool:
     return box.kind == kind and data[box.start : box.start + len(head)] == head
+
+
+def _as_tiff(data: Buffer) -> Buffer:
+    """A file that is laid out like TIFF, under TIFF's signature."""
+    known = TIFF_LIKE.get(data[0:4])
+    return _Renamed(data, known) if known else data
 
 
 @dataclass(frozen=True, slots=True)

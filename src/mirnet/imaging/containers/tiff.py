@@ -89,7 +89,7 @@ def inspect(data: Buffer, view: int | None = None) -> Contents:
         head=_head(data, main, reader.layout),
         metadata=metadata,
         orientation=exif.known_orientation(_number(main, exif.ORIENTATION, 1)),
-        damage=_missing(main, len(data)),
+        damage=missing_pieces(main, len(data)),
         notes=_notes(main, [*reader.faults, *unfit], reader.large),
     )
 
@@ -142,7 +142,7 @@ def _head(data: Buffer, main: Directory, layout: Layout) -> bytes:
     return head + serialize(Directory(fields), start, layout)
 
 
-def _missing(main: Directory, size: int) -> str | None:
+def missing_pieces(main: Directory, size: int) -> str | None:
     """What says that strips or tiles lie beyond the end of a file of this size."""
     for name, offsets, lengths in PLACES:
         if offsets in main.fields and lengths in main.fields:
