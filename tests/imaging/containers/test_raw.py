@@ -12,7 +12,7 @@ import pytest
 import rawpy
 from numpy.typing import NDArray
 
-from mirnet.errors import MissingDependencyError, PhotoError
+from mirnet.errors import DamagedPhotoError, MissingDependencyError, PhotoError
 from mirnet.imaging import decoding, opening
 from mirnet.imaging.apart import process
 from mirnet.imaging.containers.raw import inspect
@@ -117,7 +117,7 @@ def test_exposure_does_not_depend_on_the_content(light: NDArray[Any], save: Any)
 
 
 def test_exif_that_belongs_to_the_photo_is_kept(light: NDArray[Any], save: Any) -> None:
-    private = {50740: numbers(1, *range(99)), 700: text("<x/>"), 33432: text("somebody")}
+    private = {50741: numbers(1, 1), 700: text("<x/>"), 33432: text("somebody")}
     path = save(dng(light, more=private, children={0x8769: EXIF}), "a.dng")
     photo = read_photo(path)
     main = main_directory(photo.metadata.exif)
@@ -153,9 +153,12 @@ def test_exif_is_found_in_other_makers_files(save: Any) -> None:
     fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
     boxes = box(b"CMT1", structure(Directory({271: text("Acme")}))) + box(b"CMT2", structure(EXIF))
     uuid = box(b"uuid", CANON + boxes)
+    inside = Field(7, size, jpeg.read_bytes())
+    with_jpeg = Directory({271: text("Other"), 46: inside}, {0x8825: GPS})
     files = {
         "olympus": b"IIRO" + structure(main)[4:],
         "panasonic": b"IIU\0" + structure(main)[4:],
+        "panasonic with a JPEG": b"IIU\0" + structure(with_jpeg)[4:],
         "fujifilm": fujifilm + jpeg.read_bytes(),
         "canon": box(b"ftyp", b"crx " + bytes(8)) + box(b"moov", uuid),
     }
@@ -228,6 +231,7 @@ def test_what_is_too_large_or_damaged_is_named(light: NDArray[Any], save: Any) -
     assert inspect(content).notes == (
         "XMP was left out: it may tell of another development",
         "private fields of more than 1 MiB were left out (tag 37500: 1 MiB)",
+        "DNG's private data, which may hold maker notes, were left out",
     )
     content = dng(light, more={33432: text("somebody"), 50740: numbers(1, *range(99))})
     for tag in (33432, 50740):  # the latter is none of the photo's
@@ -282,7 +286,13 @@ def test_a_camera_of_grey_gives_grey(light: NDArray[Any], save: Any) -> None:
 def test_a_white_balance_that_isn_t_there_is_noted(light: NDArray[Any], save: Any) -> None:
     content = dng(light).replace(struct.pack("<H", 50728), struct.pack("<H", 50731))
     photo = read_photo(save(content, "a.dng"))
-    assert photo.notes == ("it names no white balance; daylight's was taken",)
+    assert photo.notes == ("no white balance of the camera was found; daylight's was taken",)
+    # What stands elsewhere in the picture doesn't change a colour.
+    light = light.copy()
+    light[:, 32:] *= (1.0, 0.3, 0.1)
+    other = dng(light).replace(struct.pack("<H", 50728), struct.pack("<H", 50731))
+    left = slice(None), slice(0, 24)
+    assert np.array_equal(read_photo(save(other, "b.dng")).pixels[left], photo.pixels[left])
 
 
 def with_second_frame(content: bytes) -> bytes:
@@ -332,12 +342,39 @@ def test_a_file_out_of_all_proportion_is_not_read(
     assert read_header(path) == read_photo(path).header
 
 
-def test_damaged_raw_is_refused_however_asked(light: NDArray[Any], save: Any) -> None:
+def test_raw_that_is_cut_is_damaged(light: NDArray[Any], save: Any) -> None:
     content = dng(light)
-    path = save(content[: len(content) // 2], "a.dng")
-    for allow_damaged in (False, True):
-        with pytest.raises(PhotoError, match="can't be decoded"):
-            read_photo(path, allow_damaged=allow_damaged)
+    for end in (len(content) - 1, len(content) // 2):
+        with pytest.raises(DamagedPhotoError, match="1 of 1 strips lie beyond its end"):
+            read_photo(save(content[:end], "a.dng"))
+    photo = read_photo(save(content[:-1], "a.dng"), allow_damaged=True)
+    assert "what could be decoded was restored" in photo.notes[0]
+    with pytest.raises(PhotoError, match="can't be decoded"):
+        read_photo(save(content[: len(content) // 2], "a.dng"), allow_damaged=True)
+
+
+def test_other_makers_files_that_are_cut_are_damaged() -> None:
+    sides = {2: numbers(3, 60), 3: numbers(3, 40), 45: numbers(3, 4), 280: numbers(4, 512)}
+    panasonic = (b"IIU\0" + structure(Directory(sides))[4:]).ljust(512 + 60 * 40, b"\1")
+    fujifilm = b"FUJIFILMCCD-RAW ".ljust(100, b"\0") + struct.pack(">LL", 200, 300)
+    canon = box(b"ftyp", b"crx " + bytes(8)) + box(b"mdat", bytes(100))
+    below = Directory({273: numbers(4, 100), 279: numbers(4, 400)})
+    main = Directory({330: numbers(4, 0), 271: text("Acme")})
+    main.fields[330] = numbers(4, 8 + len(serialize(main, 8)))
+    nikon = structure(main) + serialize(below, 8 + len(serialize(main, 8)))
+    for whole in (panasonic, fujifilm.ljust(500, b"\1"), canon, nikon.ljust(500, b"\1")):
+        assert inspect(whole).damage is None
+        assert inspect(whole[:-1]).damage is not None
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_is_none_turns_nothing(
+    light: NDArray[Any], save: Any, orientation: int
+) -> None:
+    path = save(dng(light, orientation=orientation), "a.dng")
+    photo = read_photo(path)
+    assert read_header(path) == photo.header
+    assert np.array_equal(photo.pixels, by_libraw(dng(light)))
 
 
 def test_a_preview_never_stands_for_the_photo(save: Any) -> None:
@@ -346,8 +383,9 @@ def test_a_preview_never_stands_for_the_photo(save: Any) -> None:
     write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8)), jpeg)
     size = len(jpeg.read_bytes())
     fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
+    path = save(fujifilm + jpeg.read_bytes(), "a.raf")
     with pytest.raises(PhotoError, match="can't be decoded"):
-        read_photo(save(fujifilm + jpeg.read_bytes(), "a.raf"))
+        read_photo(path, allow_damaged=True)
 
 
 def test_without_its_package_the_extra_is_named(

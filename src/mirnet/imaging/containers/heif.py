@@ -31,8 +31,8 @@ MOST_BOXES = 4096
 """In one box."""
 MOST_EXTENTS, MOST_NUMBERS = 4096, 1 << 16
 """Pieces of all items; and the items that others name, and the properties that they have."""
-PACKED = {b"deflate": -15, b"compress_zlib": 15}
-"""How metadata may be packed, and what zlib calls it."""
+PACKED = (b"deflate", b"compress_zlib")
+"""How metadata may be packed: both are zlib's format, as libheif writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +339,7 @@ def _unpacked(content: bytes, encoding: bytes) -> bytes:
         return content
     if encoding not in PACKED:
         return b""
-    unpacking = zlib.decompressobj(PACKED[encoding])
+    unpacking = zlib.decompressobj()
     try:
         found = unpacking.decompress(content, MOST_BYTES)
     except zlib.error:

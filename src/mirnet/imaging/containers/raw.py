@@ -107,7 +107,9 @@ def _found(data: Buffer) -> _Found:
     reader = Reader(_as_tiff(data), most=MOST_FIELD)
     main = reader.main()
     if head.startswith(PANASONIC) and PANASONIC_JPEG in main.fields | reader.large:
-        return _panasonic(data)
+        inside = _panasonic(data)
+        if inside.exif:
+            return inside
     iptc = main.fields[IPTC].value if IPTC in main.fields else None
     has_xmp = XMP in main.fields or XMP in reader.large
     lost = _lost(reader)
@@ -119,7 +121,10 @@ def _found(data: Buffer) -> _Found:
 def _panasonic(data: Buffer) -> _Found:
     """Of a RW2 with a JPEG inside, which has more metadata of the photo than the file around it."""
     fields = Reader(_as_tiff(data), only=frozenset((PANASONIC_JPEG,))).main().fields
-    return _of_jpeg(fields[PANASONIC_JPEG].value if fields else b"")
+    try:
+        return _of_jpeg(fields[PANASONIC_JPEG].value if fields else b"")
+    except (ValueError, struct.error, IndexError, UnusableError):
+        return _Found()
 
 
 def _lost(reader: Reader) -> tuple[str, ...]:
