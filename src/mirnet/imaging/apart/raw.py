@@ -11,8 +11,8 @@ from mirnet.imaging.directories import Reader
 
 BITS = 16
 DEMOSAICING = "DHT"
-"""Of those in LibRaw, it leaves the least error without noise, and restored in good light; in little
-light VNG is level, and in very little it leaves less (benchmarks/raw.py)."""
+"""Of those in LibRaw, it leaves the least error without noise, and restored in good light; in
+little light VNG is level, and in very little it leaves less (benchmarks/raw.py)."""
 SRGB_GAMMA = (2.4, 12.92)
 """Exponent, and slope near black, of sRGB's curve."""
 TRANSPOSED = 4
