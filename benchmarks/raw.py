@@ -20,21 +20,23 @@ import numpy as np
 import rawpy
 from numpy.typing import NDArray
 
+from mirnet.checkpoints.catalog import resolve
+from mirnet.environment import file_sha256
 from mirnet.imaging.apart.raw import DEMOSAICING, parameters
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
 from tests.imaging.containers.dngs import dng
 
-CAMERAS = {"little light": 2000, "very little light": 300}
+CAMERAS = {"much light": 10000, "little light": 2000, "very little light": 300}
 """Electrons of a pixel that is white."""
 READ_NOISE = 3.0
 """Electrons."""
 BLACK, WHITE = 512, 15871
 NEUTRAL = (0.5, 1.0, 0.7)
 """What grey is to the sensor."""
-OTHERS = ("VNG", "AHD")
-"""Demosaicings beside the one that is used."""
+COMPARED = ("DHT", "VNG", "AHD")
+"""Demosaicings that are restored."""
 ALL = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
 Array = NDArray[Any]
 
@@ -45,11 +47,13 @@ def main() -> None:
     parser.add_argument("--weights", default="denoising")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
-    restorer = Restorer.from_pretrained(options.weights, runtime="torch")
+    weights = resolve(options.weights)
+    restorer = Restorer.from_pretrained(weights, runtime="torch")
     photos = sorted(options.folder.iterdir())
     found: dict[str, Any] = {
         "photos": len(photos), "read noise": READ_NOISE, "demosaicing": DEMOSAICING,
-        "weights": options.weights, "without noise": without_noise(photos),
+        "weights": weights.stem, "sha256": file_sha256(weights),
+        "without noise": without_noise(photos),
     }  # fmt: skip
     print("without noise", found["without noise"], flush=True)
     for name, electrons in CAMERAS.items():
@@ -75,13 +79,12 @@ def scores(restorer: Restorer, path: Path, electrons: int, seed: int) -> dict[st
         write_photo(Photo(pixels=eight), jpeg)
         camera = read_photo(jpeg).pixels
     results: dict[str, Array] = {
-        "developed": developed,
         "JPEG": camera,
-        "developed, restored": restorer(developed),
         "JPEG, restored": restorer(camera),
     }
-    for other in OTHERS:
-        results[f"{other}, restored"] = restorer(developed_with(taken, other))
+    for each in COMPARED:
+        results[each] = developed_with(taken, each)
+        results[f"{each}, restored"] = restorer(results[each])
     return {key: psnr(pixels, clean) for key, pixels in results.items()}
 
 

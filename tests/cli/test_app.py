@@ -25,7 +25,7 @@ from mirnet.choices import (
     TaskName,
 )
 from mirnet.cli.app import main
-from mirnet.cli.doctor import EXTRAS
+from mirnet.cli.doctor import EXTRAS, _packages
 from mirnet.data.sources import DATASETS
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.inference.devices import DTYPES
@@ -209,11 +209,15 @@ def test_doctor_says_what_extras_add_and_which_originals_are_read(
     monkeypatch.setattr("mirnet.cli.doctor._report_runtimes", lambda: None)  # which takes a while
     text = output_of(capsys, "doctor")
     assert re.search(r"pillow-heif +[\d.]+ \(photos of phones\)\n", text)
-    assert "HEIC, read alone: .heic, .heif, .hif\n" in text
+    assert "HEIC, read, not written: .heic, .heif, .hif\n" in text
     with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
         declared = tomllib.load(file)["project"]["optional-dependencies"]
     assert set(EXTRAS) == set(declared) - {"dev"}
-    assert re.search(r"RAW, read alone: .*\.dng.*\.nef", text)
+    for extra in EXTRAS:
+        assert sorted(_packages(extra)) == sorted(
+            re.split(r"[>=<\[ ]", each)[0] for each in declared[extra]
+        )
+    assert re.search(r"RAW, read, not written: .*\.dng.*\.nef", text)
     there = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "pillow_heif" else there(name)
@@ -225,7 +229,7 @@ def test_doctor_says_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("mirnet.cli.doctor._report_runtimes", lambda: None)  # which takes a while
-    monkeypatch.setattr("mirnet.cli.doctor.EXTRAS", {"train": ("training", ("no-such",))})
+    monkeypatch.setattr("mirnet.cli.doctor.requires", lambda _: ['no-such>=1; extra == "train"'])
     assert 'missing; pip install "mirnet[train]"' in output_of(capsys, "doctor")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 import pyvips
 
+from mirnet.errors import PhotoError
 from mirnet.imaging import icc
-from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.io import read_header, read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo
 
@@ -64,3 +66,27 @@ def test_a_profile_for_other_channels_is_left_out_with_a_word(tmp_path: Path) ->
 def test_impossible_primaries_are_refused(primaries: icc.Chromaticities) -> None:
     with pytest.raises(ValueError, match=r"primaries|chromaticity"):
         icc.rgb_profile(primaries, (2.2,), "")
+
+
+def with_numbers(profile: bytes, transfer: int) -> bytes:
+    """A profile with a ``cicp`` tag in place of its copyright."""
+    at = profile.index(b"cprt", 128)
+    entry = struct.pack(">4sLL", b"cicp", len(profile), 12)
+    tag = struct.pack(">4s4x4B", b"cicp", 9, transfer, 0, 1)
+    return profile[:at] + entry + profile[at + 12 :] + tag
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif"])
+def test_a_profile_that_says_hdr_is_refused(suffix: str, tmp_path: Path) -> None:
+    plain = icc.rgb_profile(icc.SRGB, (2.2,), "plain")
+    path = tmp_path / f"a{suffix}"
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    for transfer, reason in ((16, "HDR .PQ."), (18, "HDR .HLG."), (8, "linear light")):
+        metadata = Metadata(icc=with_numbers(plain, transfer))
+        write_photo(Photo(pixels=pixels, metadata=metadata), path)
+        for read in (read_photo, read_header):
+            with pytest.raises(PhotoError, match=reason):
+                read(path)
+    for profile in (plain, with_numbers(plain, 13), with_numbers(plain, 16)[:-2]):
+        write_photo(Photo(pixels=pixels, metadata=Metadata(icc=profile)), path)
+        assert read_photo(path).metadata.icc == profile

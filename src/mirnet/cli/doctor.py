@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
 
 import mirnet
 
 CORE = ("torch", "numpy", "pyvips", "pyvips-binary", "safetensors", "cyclopts", "rich", "psutil")
-EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "train": (
-        "training, .mat files, figures",
-        ("lightning-fabric", "tensorboard", "matplotlib", "scipy", "h5py"),
-    ),
-    "baselines": ("classical methods beside the network", ("bm3d", "scikit-image")),
-    "lpips": ("the LPIPS score", ("torchmetrics",)),
-    "fast": ("faster on a CPU", ("openvino",)),
-    "heic": ("photos of phones", ("pillow-heif",)),
-    "raw": ("RAW of cameras", ("rawpy",)),
-    "export": ("networks for other programs", ("onnx", "onnxruntime", "onnxscript")),
-    "serve": ("a page and an HTTP API", ("fastapi", "uvicorn", "httpx")),
-    "hub": ("weights on hubs", ("huggingface-hub",)),
-    "scale": ("batches on many machines", ("ray",)),
+EXTRAS = {
+    "train": "training, .mat files, figures",
+    "baselines": "classical methods beside the network",
+    "lpips": "the LPIPS score",
+    "fast": "faster on a CPU",
+    "heic": "photos of phones",
+    "raw": "RAW of cameras",
+    "export": "networks for other programs",
+    "serve": "a page and an HTTP API",
+    "hub": "weights on hubs",
+    "scale": "batches on many machines",
 }
-"""What each extra adds, and with which packages."""
+"""What each extra adds; its packages stand in the package's own metadata."""
+REQUIREMENT = re.compile(r"""([\w.-]+).*;\s*extra\s*==\s*["']([\w-]+)["']""")
 
 
 def doctor() -> int:
@@ -33,8 +32,8 @@ def doctor() -> int:
     """
     print(f"mirnet {mirnet.__version__}, Python {platform.python_version()}, {platform.platform()}")
     broken = [name for name in CORE if not _report(name, f"pip install {name}")]
-    for extra, (purpose, names) in EXTRAS.items():
-        for name in names:
+    for extra, purpose in EXTRAS.items():
+        for name in _packages(extra):
             _report(name, f'pip install "mirnet[{extra}]"', purpose)
     if broken:
         return 1
@@ -44,6 +43,12 @@ def doctor() -> int:
         return 1
     _report_runtimes()
     return 0
+
+
+def _packages(extra: str) -> list[str]:
+    """The packages that an extra installs, by their names on the index."""
+    found = filter(None, map(REQUIREMENT.match, requires("mirnet") or ()))
+    return [name for name, wanted in (each.groups() for each in found) if wanted == extra]
 
 
 def _report(name: str, remedy: str, purpose: str = "") -> bool:
@@ -86,7 +91,7 @@ def _report_formats() -> None:
 
     print(f"  photos             {', '.join(sorted(FORMATS))}")
     for kind in dict.fromkeys(ORIGINALS.values()):
-        what = f"{kind.name}, read alone: {', '.join(kind.suffixes)}"
+        what = f"{kind.name}, read, not written: {', '.join(kind.suffixes)}"
         needs = "" if find_spec(kind.package) else f'; pip install "mirnet[{kind.extra}]"'
         print(f"  photos             {what}{needs}")
 

@@ -35,6 +35,10 @@ UPRIGHT = {
 
 HEAD = 1 << 20
 """Bytes of a bare file that tell its size and kind."""
+MOST_BYTES = 1 << 30
+"""Of a file that goes to a decoder in a process of its own."""
+FULL, ROWS = 16, 64
+"""Bits of a value of two bytes, and how many rows are spread to them at once."""
 
 
 def header_of(file: Opened) -> PhotoHeader:
@@ -48,17 +52,22 @@ def header_of(file: Opened) -> PhotoHeader:
     return _header(file.path, _image(file, file.kind, head), contents)
 
 
-def decode(file: Opened, *, allow_damaged: bool) -> tuple[PhotoHeader, AnyArray, tuple[str, ...]]:
-    """Size and kind, the upright pixels ``(H, W, C)``, and a note if they are but a part."""
-    bare = file.contents.bare(file.data)
+def decode(
+    file: Opened, header: PhotoHeader | None, *, allow_damaged: bool
+) -> tuple[PhotoHeader, AnyArray, tuple[str, ...]]:
+    """Size and kind, the upright pixels ``(H, W, C)``, and notes, as that they are but a part.
+
+    ``header`` is what `header_of` said before, if it was asked: a decoder is not asked twice.
+    """
     if isinstance(file.kind, Original):
-        return _decode_apart(file, file.kind, bare, allow_damaged=allow_damaged)
+        return _decode_apart(file, file.kind, header, allow_damaged=allow_damaged)
+    bare = file.contents.bare(file.data)
     image = _image(file, file.kind, bare)
     header = _header(file.path, image, file.contents)
     array, notes = _decode(file, file.kind, bare, allow_damaged=allow_damaged)
     if image.get_typeof("heif-compression") and array.dtype == np.uint16:
         bits = image.get("bits-per-sample") if image.get_typeof("bits-per-sample") else 16
-        array = _full_range(array, bits)
+        _spread(array, bits)
     return header, _upright(array, file.contents.orientation), notes
 
 
@@ -140,8 +149,18 @@ def _told(file: Opened, kind: Original) -> PhotoHeader:
     """Size and kind, as the container says them, or its decoder."""
     if file.contents.header:
         return file.contents.header
-    picture, _ = _ask(file, kind, file.contents.bare(file.data), pixels=None)
+    picture, _ = _ask(file, kind, _whole(file, kind), pixels=None)
     return _told_by(picture)
+
+
+def _whole(file: Opened, kind: Original) -> bytes:
+    """All that its decoder needs, in memory; PhotoError if that is out of all proportion."""
+    if len(file.data) > MOST_BYTES:
+        raise PhotoError(
+            f"{file.path}: has {len(file.data) / 2**30:.1f} GiB, more than {kind.name} is read of "
+            f"({MOST_BYTES >> 30} GiB); convert it to TIFF first"
+        )
+    return file.contents.bare(file.data)
 
 
 def _ask(
@@ -152,13 +171,15 @@ def _ask(
     except MissingDecoderError as error:
         raise missing(kind, file.path) from error
     except DecoderError as error:
-        raise PhotoError(f"{file.path}: can't be decoded ({error}); get a fresh copy") from error
+        raise PhotoError(f"{file.path}: can't be decoded ({error}); {error.remedy}") from error
 
 
 def _decode_apart(
-    file: Opened, kind: Original, bare: bytes, *, allow_damaged: bool
+    file: Opened, kind: Original, header: PhotoHeader | None, *, allow_damaged: bool
 ) -> tuple[PhotoHeader, AnyArray, tuple[str, ...]]:
-    header, fault = _told(file, kind), file.contents.damage
+    header = header or _told(file, kind)
+    bare = _whole(file, kind)
+    fault = file.contents.damage or (kind.fault(bare) if kind.fault else None)
     if fault and not allow_damaged:
         raise _damaged(file, fault)
     picture, array = _ask(file, kind, bare, pixels=header.height * header.width)
@@ -166,11 +187,12 @@ def _decode_apart(
         array, picture = array[:, :, [0, 3]], picture._replace(channels=2)
     if _told_by(picture) != header:
         raise PhotoError(
-            f"{file.path}: is {_told_by(picture)}, and its header says {header}; get a fresh copy"
+            f"{file.path}: is {_told_by(picture)}, and its header says {header}; get a fresh copy, "
+            "or convert it to TIFF first"
         )
     if array.dtype == np.uint16:
-        array = _full_range(array, picture.bits)
-    return header, array, (_partial(fault),) if fault else ()
+        _spread(array, picture.bits)
+    return header, array, (*([_partial(fault)] if fault else []), *picture.notes)
 
 
 def _told_by(picture: Picture) -> PhotoHeader:
@@ -191,12 +213,15 @@ def _partial(fault: str) -> str:
     return f"damaged ({fault}); what could be decoded was restored"
 
 
-def _full_range(array: AnyArray, bits: int) -> AnyArray:
-    """Values of 10 and 12 bits, which were shifted left, spread so that white is 65535."""
+def _spread(array: AnyArray, bits: int) -> None:
+    """Spread values of 10 and 12 bits, which were shifted left, so that white is 65535."""
+    if bits >= FULL:
+        return
     white = (1 << bits) - 1
-    levels = (array >> (16 - bits)).astype(np.uint32)
-    spread: AnyArray = (levels * 65535 + white // 2) // white
-    return spread.astype(np.uint16)
+    for start in range(0, len(array), ROWS):  # in place: a photo may be large
+        rows = array[start : start + ROWS]
+        levels = (rows >> (FULL - bits)).astype(np.uint32)
+        rows[...] = (levels * 65535 + white // 2) // white
 
 
 def _upright(array: AnyArray, orientation: int) -> AnyArray:

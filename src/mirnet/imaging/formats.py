@@ -76,6 +76,8 @@ class Format(Readable):
 class Original(Readable):
     """A file format of phones and cameras that is read in a process of its own, and not written."""
 
+    fault: Callable[[Buffer], str | None] | None = None
+    """What in all of a file tells that pixels are missing; None if its decoder alone can tell."""
     decoder: str
     """The module of `apart` that reads it."""
     package: str
@@ -190,6 +192,7 @@ HEIC = Original(
     name="HEIC",
     suffixes=(".heic", ".heif", ".hif"),
     inspect=heic.inspect,
+    fault=heic.fault,
     decoder="heic",
     package="pillow_heif",
     extra="heic",

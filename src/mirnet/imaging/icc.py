@@ -58,6 +58,12 @@ def channels(profile: bytes) -> int | None:
     return {b"RGB ": 3, b"GRAY": 1}.get(profile[16:20])
 
 
+def transfer(profile: bytes) -> int | None:
+    """The transfer characteristics in H.273 that the ``cicp`` tag says; None if there is none."""
+    tag = _tag(profile, b"cicp") or b""
+    return tag[9] if len(tag) >= 12 else None
+
+
 def rgb_from_grey(profile: bytes) -> bytes | None:
     """A profile in which equal red, green and blue look as that grey does in ``profile``."""
     curve = _tag(profile, b"kTRC")

@@ -42,7 +42,13 @@ QUALITY = 95
 """Of lossy formats, where none is asked for."""
 
 
-def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | None = None) -> Photo:
+def read_photo(
+    path: str | Path,
+    *,
+    allow_damaged: bool = False,
+    view: int | None = None,
+    header: PhotoHeader | None = None,
+) -> Photo:
     """Read a PNG, JPEG, TIFF, WebP, AVIF, HEIC or RAW file, upright.
 
     The format is told by the content, not by the name. Palettes become RGB, one bit becomes 8-bit
@@ -55,6 +61,7 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | Non
         allow_damaged: take what can be decoded of a damaged file; the photo's notes say so.
         view: which picture of a file that holds the left (0) and the right view (1) of a
             dual-pixel photo, as the two pages of a TIFF.
+        header: what ``read_header`` said of the file, if it was asked: RAW is then not asked again.
 
     Raises:
         PhotoError: the file is missing, not a photo, damaged, or of a kind that is not supported.
@@ -62,8 +69,8 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | Non
     """
     path = Path(path)
     with opened(path, view) as file:
-        header, array, damage = decode(file, allow_damaged=allow_damaged)
-    if file.contents.is_premultiplied:
+        header, array, doubts = decode(file, header, allow_damaged=allow_damaged)
+    if file.contents.is_premultiplied and header.has_alpha:
         array = _unpremultiplied(array)
     if header.depth == "float":
         array = _checked_range(path, array)
@@ -73,7 +80,7 @@ def read_photo(path: str | Path, *, allow_damaged: bool = False, view: int | Non
         alpha=np.ascontiguousarray(array[:, :, -1]) if header.has_alpha else None,
         metadata=metadata,
         is_lossless=file.contents.is_lossless,
-        notes=damage + notes,
+        notes=doubts + notes,
     )
 
 

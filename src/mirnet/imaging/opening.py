@@ -12,6 +12,7 @@ from pathlib import Path
 from mirnet.errors import MissingDependencyError, PhotoError
 from mirnet.imaging import formats
 from mirnet.imaging.buffer import Buffer, FileView
+from mirnet.imaging.containers import cicp
 from mirnet.imaging.containers.contents import ONE_PICTURE, Contents, UnusableError
 from mirnet.imaging.formats import Format, Original, Readable
 
@@ -50,7 +51,9 @@ def opened(path: Path, view: int | None = None) -> Iterator[Opened]:
                 raise PhotoError(f"{path}: is {kind}; convert it to PNG or TIFF first")
             if isinstance(kind, Original):
                 _require_installed(kind, path)
-            yield Opened(path, kind, data, _contents(kind, data, view))
+            contents = _contents(kind, data, view)
+            cicp.require_known_profile(contents.metadata.icc)
+            yield Opened(path, kind, data, contents)
         except UnusableError as error:
             raise PhotoError(f"{path}: {error}") from error
         except OSError as error:

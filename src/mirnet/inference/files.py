@@ -59,7 +59,7 @@ class FileSteps:
         header = self._header(job)
         size = header.height, header.width
         self._restorer.require_memory(*size, self._treatment, where=str(job.source))
-        return self._views(job)
+        return self._views(job, header)
 
     def read_ahead(self, job: Job) -> Views | None:
         """As ``read``, while another photo has the memory; None for one that had better wait."""
@@ -68,7 +68,7 @@ class FileSteps:
         size = values * np.dtype(PIXEL_TYPES[header.depth]).itemsize
         if size * self._restorer.views > AHEAD * self._restorer.room:
             return None
-        return self._views(job)
+        return self._views(job, header)
 
     def restore(self, views: Views, job: Job) -> Photo:
         """The restored photo, with notes: those of what was read, and what is odd."""
@@ -89,10 +89,10 @@ class FileSteps:
         """Write it, and return what is doubtful or was left out, a sentence each."""
         return photo.notes + write_photo(photo, target, quality=self._quality)
 
-    def _views(self, job: Job) -> Views:
+    def _views(self, job: Job, header: PhotoHeader) -> Views:
         try:
             return tuple(
-                read_photo(path, allow_damaged=self._allow_damaged, view=view)
+                read_photo(path, allow_damaged=self._allow_damaged, view=view, header=header)
                 for path, view in self._places(job)
             )
         except DamagedPhotoError as error:

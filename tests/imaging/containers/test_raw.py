@@ -4,6 +4,7 @@ import importlib.util
 import io
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ import pytest
 import rawpy
 from numpy.typing import NDArray
 
-from mirnet.errors import MissingDependencyError, PhotoError
-from mirnet.imaging import opening
+from mirnet.errors import DamagedPhotoError, MissingDependencyError, PhotoError
+from mirnet.imaging import decoding, opening
 from mirnet.imaging.apart import process
 from mirnet.imaging.containers.raw import inspect
-from mirnet.imaging.directories import Directory, serialize
+from mirnet.imaging.directories import Directory, Field, serialize
 from mirnet.imaging.exif import from_directory, main_directory
 from mirnet.imaging.io import read_header, read_photo, write_photo, written_suffix
 from mirnet.imaging.metadata import Metadata
@@ -116,7 +117,7 @@ def test_exposure_does_not_depend_on_the_content(light: NDArray[Any], save: Any)
 
 
 def test_exif_that_belongs_to_the_photo_is_kept(light: NDArray[Any], save: Any) -> None:
-    private = {50740: numbers(1, *range(99)), 700: text("<x/>"), 33432: text("somebody")}
+    private = {50741: numbers(1, 1), 700: text("<x/>"), 33432: text("somebody")}
     path = save(dng(light, more=private, children={0x8769: EXIF}), "a.dng")
     photo = read_photo(path)
     main = main_directory(photo.metadata.exif)
@@ -151,10 +152,13 @@ def test_exif_is_found_in_other_makers_files(save: Any) -> None:
     size = len(jpeg.read_bytes())
     fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
     boxes = box(b"CMT1", structure(Directory({271: text("Acme")}))) + box(b"CMT2", structure(EXIF))
-    uuid = box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48") + boxes)
+    uuid = box(b"uuid", CANON + boxes)
+    inside = Field(7, size, jpeg.read_bytes())
+    with_jpeg = Directory({271: text("Other"), 46: inside}, {0x8825: GPS})
     files = {
         "olympus": b"IIRO" + structure(main)[4:],
         "panasonic": b"IIU\0" + structure(main)[4:],
+        "panasonic with a JPEG": b"IIU\0" + structure(with_jpeg)[4:],
         "fujifilm": fujifilm + jpeg.read_bytes(),
         "canon": box(b"ftyp", b"crx " + bytes(8)) + box(b"moov", uuid),
     }
@@ -162,6 +166,78 @@ def test_exif_is_found_in_other_makers_files(save: Any) -> None:
         found = inspect(content)
         assert found.metadata.exif == wanted, name
         assert found.notes == (), name
+
+
+CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+
+
+def test_what_else_canon_and_fujifilm_have_is_carried_or_named(save: Any) -> None:
+    boxes = box(b"CMT1", structure(Directory({271: text("Acme")})))
+    boxes += box(b"CMT3", structure(EXIF)) + box(b"CMT4", structure(GPS))
+    packet = bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + b"<x:xmpmeta/>"
+    head = box(b"ftyp", b"crx " + bytes(8)) + box(b"moov", box(b"uuid", CANON + boxes))
+    found = inspect(head + box(b"uuid", packet))
+    assert main_directory(found.metadata.exif).children[0x8825].fields == GPS.fields
+    xmp = "XMP was left out: it may tell of another development"
+    assert found.notes == (xmp, "maker notes were left out: CR3 has them apart from EXIF")
+
+    jpeg = save(b"", "a.jpg")
+    block = from_directory(Directory({271: text("Acme")}, {0x8825: GPS}))
+    iptc = b"\x1c\2\5\0\4name"
+    metadata = Metadata(exif=block, xmp=b"<x:xmpmeta/>", iptc=iptc)
+    write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8), metadata=metadata), jpeg)
+    head = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, jpeg.stat().st_size)
+    found = inspect(head + jpeg.read_bytes())
+    assert main_directory(found.metadata.exif).children[0x8825].fields == GPS.fields
+    assert found.metadata.iptc == iptc
+    assert found.metadata.xmp is None
+    assert found.notes == (xmp,)
+
+
+GPS = Directory({1: text("N"), 2: fractions((47.0, 22.0, 5.0))})
+
+
+def test_what_tells_of_the_photo_is_carried_wherever_it_stands(
+    light: NDArray[Any], save: Any
+) -> None:
+    taken = {
+        33434: fractions((0.01,)),
+        33437: fractions((2.8,)),
+        36867: text("2026:01:02 03:04:05"),
+    }
+    rated = {
+        18246: numbers(3, 4),
+        40091: Field(1, 4, b"a\0\0\0"),
+        33723: Field(7, 9, b"\x1c\2\5\0\4name"),
+    }
+    adobe = Directory({1: text("R03")})
+    inner = Directory({33437: fractions((4.0,)), 37500: numbers(1, *range(9))}, {0xA005: adobe})
+    path = save(dng(light, more=taken | rated, children={0x8769: inner, 0x8825: GPS}), "a.dng")
+    photo = read_photo(path)
+    main = main_directory(photo.metadata.exif)
+    assert set(main.fields) == {271, 272, 274, 18246, 40091}
+    assert main.children[0x8825].fields == GPS.fields
+    # EXIF's own directory has the last word, and none of Adobe RGB's.
+    expected = taken | inner.fields | {0xA001: numbers(3, 1)}
+    assert main.children[0x8769] == Directory(expected)
+    assert photo.metadata.iptc == rated[33723].value
+    assert photo.notes == ()
+
+
+def test_what_is_too_large_or_damaged_is_named(light: NDArray[Any], save: Any) -> None:
+    huge = Field(7, (1 << 20) + 2, bytes((1 << 20) + 2))
+    inner = Directory({37500: huge, 33434: fractions((0.01,))})
+    content = dng(light, children={0x8769: inner}, more={700: huge, 50740: huge})
+    assert inspect(content).notes == (
+        "XMP was left out: it may tell of another development",
+        "private fields of more than 1 MiB were left out (tag 37500: 1 MiB)",
+        "DNG's private data, which may hold maker notes, were left out",
+    )
+    content = dng(light, more={33432: text("somebody"), 50740: numbers(1, *range(99))})
+    for tag in (33432, 50740):  # the latter is none of the photo's
+        at = content.index(struct.pack("<H", tag), 8) + 8
+        content = content[:at] + b"\xff\xff\xff\x7f" + content[at + 4 :]
+    assert inspect(content).notes == ("damaged metadata was left out (tag 33432)",)
 
 
 def test_exif_that_is_not_found_is_named() -> None:
@@ -178,6 +254,127 @@ def test_what_only_begins_like_raw_is_one_line(save: Any, head: bytes) -> None:
         with pytest.raises(PhotoError, match="can't be decoded") as refused:
             read(path)
         assert str(refused.value).isprintable()
+        assert "of a camera or compression that LibRaw doesn't know" in str(refused.value)
+        assert str(refused.value).endswith("get a fresh copy, or develop it to TIFF first")
+
+
+@pytest.mark.parametrize("aspect", [(1, 2), (2, 1), (3, 4), (100, 101), (101, 100), (1.004, 1)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pixels_that_aren_t_square_are_made_so(
+    light: NDArray[Any], save: Any, aspect: tuple[float, float], orientation: int
+) -> None:
+    content = dng(light, orientation=orientation, more={50718: fractions(aspect)})
+    path = save(content, "a.dng")
+    photo = read_photo(path)
+    assert read_header(path) == photo.header
+    assert np.array_equal(photo.pixels, by_libraw(content))
+    if aspect == (1, 2):
+        assert sorted(photo.pixels.shape[:2]) == [64, 96]
+
+
+def test_a_camera_of_grey_gives_grey(light: NDArray[Any], save: Any) -> None:
+    grey = light[:, :, 1:2].repeat(3, axis=2)
+    content = dng(grey, more={262: numbers(3, 34892), 50710: numbers(1, 0)})
+    path = save(content, "a.dng")
+    photo = read_photo(path)
+    assert photo.is_grey
+    assert read_header(path) == photo.header
+    assert np.abs(photo.pixels[:, :, 0] - as_seen(light)[:, :, 1]).max() < 65535 * 0.008
+    assert photo.notes == ()
+
+
+def test_a_white_balance_that_isn_t_there_is_noted(light: NDArray[Any], save: Any) -> None:
+    content = dng(light).replace(struct.pack("<H", 50728), struct.pack("<H", 50731))
+    photo = read_photo(save(content, "a.dng"))
+    assert photo.notes == ("no white balance of the camera was found; daylight's was taken",)
+    # What stands elsewhere in the picture doesn't change a colour.
+    light = light.copy()
+    light[:, 32:] *= (1.0, 0.3, 0.1)
+    other = dng(light).replace(struct.pack("<H", 50728), struct.pack("<H", 50731))
+    left = slice(None), slice(0, 24)
+    assert np.array_equal(read_photo(save(other, "b.dng")).pixels[left], photo.pixels[left])
+
+
+def with_second_frame(content: bytes) -> bytes:
+    """The same DNG, with another directory of its values behind the first."""
+    end = 10 + 12 * int.from_bytes(content[8:10], "little")
+    even = content + bytes(len(content) % 2)
+    pointer = struct.pack("<L", len(even))
+    return even[:end] + pointer + even[end + 4 :] + even[8:end] + bytes(4)
+
+
+def test_further_frames_are_noted(light: NDArray[Any], save: Any) -> None:
+    content = dng(light)
+    photo = read_photo(save(with_second_frame(content), "a.dng"))
+    assert np.array_equal(photo.pixels, by_libraw(content))
+    (note,) = photo.notes
+    assert "further frames" in note
+
+
+def test_a_decoder_is_asked_once_for_what_is_known(
+    light: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def counted(module: str, content: bytes, *, pixels: int | None) -> Any:
+        asked.append(pixels)
+        return process.ask(module, content, pixels=pixels)
+
+    monkeypatch.setattr(decoding, "ask", counted)
+    path = save(dng(light), "a.dng")
+    header = read_header(path)
+    assert np.array_equal(read_photo(path, header=header).pixels, read_photo(path).pixels)
+    assert asked == [None, 48 * 64, None, 48 * 64]
+    with pytest.raises(PhotoError, match=r"is 64×48.*its header says 64×49"):
+        read_photo(path, header=replace(header, height=49))
+
+
+def test_a_file_out_of_all_proportion_is_not_read(
+    light: NDArray[Any], save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = dng(light)
+    monkeypatch.setattr(decoding, "MOST_BYTES", len(content) - 1)
+    path = save(content, "a.dng")
+    for read in (read_header, read_photo):
+        with pytest.raises(PhotoError, match=r"more than RAW is read of .*convert it to TIFF"):
+            read(path)
+    monkeypatch.setattr(decoding, "MOST_BYTES", len(content))
+    assert read_header(path) == read_photo(path).header
+
+
+def test_raw_that_is_cut_is_damaged(light: NDArray[Any], save: Any) -> None:
+    content = dng(light)
+    for end in (len(content) - 1, len(content) // 2):
+        with pytest.raises(DamagedPhotoError, match="1 of 1 strips lie beyond its end"):
+            read_photo(save(content[:end], "a.dng"))
+    photo = read_photo(save(content[:-1], "a.dng"), allow_damaged=True)
+    assert "what could be decoded was restored" in photo.notes[0]
+    with pytest.raises(PhotoError, match="can't be decoded"):
+        read_photo(save(content[: len(content) // 2], "a.dng"), allow_damaged=True)
+
+
+def test_other_makers_files_that_are_cut_are_damaged() -> None:
+    sides = {2: numbers(3, 60), 3: numbers(3, 40), 45: numbers(3, 4), 280: numbers(4, 512)}
+    panasonic = (b"IIU\0" + structure(Directory(sides))[4:]).ljust(512 + 60 * 40, b"\1")
+    fujifilm = b"FUJIFILMCCD-RAW ".ljust(100, b"\0") + struct.pack(">LL", 200, 300)
+    canon = box(b"ftyp", b"crx " + bytes(8)) + box(b"mdat", bytes(100))
+    below = Directory({273: numbers(4, 100), 279: numbers(4, 400)})
+    main = Directory({330: numbers(4, 0), 271: text("Acme")})
+    main.fields[330] = numbers(4, 8 + len(serialize(main, 8)))
+    nikon = structure(main) + serialize(below, 8 + len(serialize(main, 8)))
+    for whole in (panasonic, fujifilm.ljust(500, b"\1"), canon, nikon.ljust(500, b"\1")):
+        assert inspect(whole).damage is None
+        assert inspect(whole[:-1]).damage is not None
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_is_none_turns_nothing(
+    light: NDArray[Any], save: Any, orientation: int
+) -> None:
+    path = save(dng(light, orientation=orientation), "a.dng")
+    photo = read_photo(path)
+    assert read_header(path) == photo.header
+    assert np.array_equal(photo.pixels, by_libraw(dng(light)))
 
 
 def test_a_preview_never_stands_for_the_photo(save: Any) -> None:
@@ -186,8 +383,9 @@ def test_a_preview_never_stands_for_the_photo(save: Any) -> None:
     write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8)), jpeg)
     size = len(jpeg.read_bytes())
     fujifilm = b"FUJIFILMCCD-RAW ".ljust(84, b"0") + struct.pack(">LL", 92, size)
+    path = save(fujifilm + jpeg.read_bytes(), "a.raf")
     with pytest.raises(PhotoError, match="can't be decoded"):
-        read_photo(save(fujifilm + jpeg.read_bytes(), "a.raf"))
+        read_photo(path, allow_damaged=True)
 
 
 def test_without_its_package_the_extra_is_named(

@@ -107,7 +107,11 @@ def test_raw_is_told_from_other_tiff() -> None:
     dng = tiff(picture(), t_50706=Field(1, 4, b"\1\4\0\0"))
     thumbnail = tiff(picture(), t_254=short(1), t_330=Field(4, 1, bytes(4)))
     mosaic = tiff(picture(1), t_262=short(32803))
-    for content in (dng, thumbnail, mosaic):
+    plain = tiff(picture())
+    start = int.from_bytes(plain[4:8], "little")
+    canon = plain[:8] + b"CR\2\0" + plain[12:]  # over pixels that nobody reads
+    assert start >= 12
+    for content in (dng, thumbnail, mosaic, canon):
         assert is_raw(content)
         assert by_content(content) is RAW
     for content in (tiff(picture()), tiff(picture(), t_254=short(1)), b"II*\0"):

@@ -20,7 +20,7 @@ def decode(content: bytes, _: Request) -> Picture:
     bits: Any = picture.info["bit_depth"]
     width, height = picture.size  # known for sure once it is decoded
     channels = len(picture.mode.split(";")[0])  # of RGBA;16, L, I;16
-    return Picture(height, width, channels, bits, data)
+    return Picture(height, width, channels, bits, data=data)
 
 
 if __name__ == "__main__":

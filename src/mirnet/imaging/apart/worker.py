@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl: the signal that comes when the parent dies."""
 
+INSTALL_ANEW = "install the package anew, or allow more memory"
+
 
 class Request(NamedTuple):
     """What is wanted of a decoder, and what it may take.
@@ -37,6 +39,7 @@ class Picture(NamedTuple):
         width: columns.
         channels: 1 or 3, and one more for alpha.
         bits: of a value; up to 8 are stored in one byte, more in the upper bits of two.
+        notes: what is doubtful or was left out, a sentence each.
         data: rows from the top, channels together; empty if only size and kind were wanted.
     """
 
@@ -44,7 +47,21 @@ class Picture(NamedTuple):
     width: int
     channels: int
     bits: int
+    notes: tuple[str, ...] = ()
     data: Any = b""
+
+
+class RefusedError(Exception):
+    """A decoder doesn't take a file; the message is the reason.
+
+    Attributes:
+        remedy: what to do.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        """Say why, and what to do."""
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 def serve(decode: Callable[[bytes, Request], Picture]) -> None:
@@ -59,10 +76,14 @@ def serve(decode: Callable[[bytes, Request], Picture]) -> None:
     try:
         *header, data = decode(sys.stdin.buffer.read(), request)
         line: dict[str, Any] = dict(zip(Picture._fields, header, strict=False))
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         line = {"missing": str(error)}
+    except ImportError as error:  # no room for it, say
+        line = {"fault": f"its decoder can't be loaded: {error}", "remedy": INSTALL_ANEW}
     except MemoryError:
         line = {"fault": "it takes more memory than a picture of this size should"}
+    except RefusedError as error:
+        line = {"fault": str(error), "remedy": error.remedy}
     except Exception as error:  # noqa: BLE001  (whatever a library raises is the answer)
         line = {"fault": _reason(error)}
     output.write(json.dumps(line).encode() + b"\n")

@@ -14,14 +14,7 @@ def profile(primaries: int, transfer: int, *, is_grey: bool = False) -> bytes | 
     Raises UnusableError for HDR and linear light, which no weights here know, and for numbers
     that the standard does not define.
     """
-    if transfer in HDR:
-        raise UnusableError(
-            f"is HDR ({HDR[transfer]}), which mirnet can't restore; convert it to SDR first"
-        )
-    if transfer == icc.LINEAR:
-        raise UnusableError(
-            "holds linear light, which mirnet can't restore; convert it to sRGB first"
-        )
+    require_standard_range(transfer)
     curve = icc.SRGB_CURVE if transfer == icc.UNSPECIFIED else icc.CURVES.get(transfer)
     chromaticities = icc.PRIMARIES.get(1 if primaries == icc.UNSPECIFIED else primaries)
     if curve is None or chromaticities is None:
@@ -35,3 +28,22 @@ def profile(primaries: int, transfer: int, *, is_grey: bool = False) -> bytes | 
     if is_grey:
         return icc.grey_profile(curve, description)
     return icc.rgb_profile(chromaticities, curve, description)
+
+
+def require_standard_range(transfer: int) -> None:
+    """Raise UnusableError for HDR and linear light, which no weights here know."""
+    if transfer in HDR:
+        raise UnusableError(
+            f"is HDR ({HDR[transfer]}), which mirnet can't restore; convert it to SDR first"
+        )
+    if transfer == icc.LINEAR:
+        raise UnusableError(
+            "holds linear light, which mirnet can't restore; convert it to sRGB first"
+        )
+
+
+def require_known_profile(profile: bytes | None) -> None:
+    """Raise UnusableError for a colour profile that names HDR or linear light by a number."""
+    transfer = None if profile is None else icc.transfer(profile)
+    if transfer is not None:
+        require_standard_range(transfer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -27,6 +28,11 @@ HIDDEN = b"mrnt"
 """An item type that no decoder knows, in place of those of metadata."""
 DAMAGED = "is truncated or damaged in its header; get a fresh copy"
 MOST_BOXES = 4096
+"""In one box."""
+MOST_EXTENTS, MOST_NUMBERS = 4096, 1 << 16
+"""Pieces of all items; and the items that others name, and the properties that they have."""
+PACKED = (b"deflate", b"compress_zlib")
+"""How metadata may be packed: both are zlib's format, as libheif writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class Item:
     """Where the item's type stands."""
     is_hidden: bool = False
     """Whether it is not to be shown by itself."""
+    encoding: bytes = b""
+    """How its content is packed."""
 
 
 class Reference(NamedTuple):
@@ -80,8 +88,16 @@ class Meta:
 
     @property
     def is_premultiplied(self) -> bool:
-        """Whether a picture is multiplied with its alpha."""
-        return any(each.kind == b"prem" for each in self.references)
+        """Whether the primary picture is multiplied with its alpha."""
+        beside = {
+            each.item
+            for each in self.references
+            if each.kind == b"auxl" and self.primary in each.others
+        }
+        return any(
+            each[:2] == (b"prem", self.primary) and beside.intersection(each.others)
+            for each in self.references
+        )
 
     def coded(self) -> int | None:
         """The primary picture, or the first one that it is put together from; None if unsound."""
@@ -140,14 +156,15 @@ def codec(data: Buffer) -> bytes:
     return meta.items[number].kind
 
 
-def described(data: Buffer, meta: Meta) -> Described:
+def described(data: Buffer, meta: Meta, *, is_grey: bool = False) -> Described:
     """EXIF, XMP and colours. Raises UnusableError for HDR, linear light and unknown colours."""
     try:
         profile, numbers = _colour(data, meta)
     except struct.error as error:
         raise UnusableError(DAMAGED) from error
-    if profile is None and numbers:
-        profile = cicp.profile(numbers[0], numbers[1])
+    if numbers:
+        cicp.require_standard_range(numbers[1])
+        profile = profile or cicp.profile(numbers[0], numbers[1], is_grey=is_grey)
     block, packet = _item(data, meta, b"Exif"), _item(data, meta, b"mime", XMP_TYPE)
     if block:
         # Four bytes say how much stands before the block.
@@ -219,12 +236,18 @@ def _read_items(data: Buffer, box: Box, meta: Meta) -> None:
         rest = content[at + 4 :].split(b"\0")
         content_type = rest[1] if len(rest) > 1 else b""
         meta.items[number] = Item(
-            content[at : at + 4], content_type, entry.start + at, is_hidden=bool(content[3] & 1)
+            content[at : at + 4],
+            content_type,
+            entry.start + at,
+            is_hidden=bool(content[3] & 1),
+            encoding=rest[2] if len(rest) > 2 else b"",
         )
 
 
 def _references(data: Buffer, box: Box) -> Iterator[Reference]:
     size = 4 if data[box.start : box.start + 1] != b"\0" else 2
+    if (box.end - box.start) // size > MOST_NUMBERS:
+        raise ValueError("references out of all proportion")
     for entry in boxes(data, box.start + 4, box.end):
         content = data[entry.start : entry.end]
         number, *others = (
@@ -238,7 +261,7 @@ def _read_places(data: Buffer, box: Box, idat: Box | None, meta: Meta) -> None:
     content = data[box.start : box.end]
     version = content[0]
     sizes = [content[4] >> 4, content[4] & 15, content[5] >> 4, content[5] & 15 if version else 0]
-    at = 6
+    at, room = 6, MOST_EXTENTS
 
     def take(size: int) -> int:
         nonlocal at
@@ -255,7 +278,11 @@ def _read_places(data: Buffer, box: Box, idat: Box | None, meta: Meta) -> None:
         if method == 1 and idat is not None:
             base += idat.start
         extents = []
-        for _ in range(min(take(2), MOST_BOXES)):
+        count = take(2)
+        room -= count
+        if room < 0:
+            raise ValueError("more places than a photo has")
+        for _ in range(count):
             take(sizes[3])
             offset, length = take(sizes[0]), take(sizes[1])
             extents.append((base + offset, length))
@@ -267,6 +294,8 @@ def _read_properties(data: Buffer, box: Box, meta: Meta) -> None:
         if part.kind == b"ipco":
             meta.properties = list(boxes(data, part.start, part.end))
         if part.kind == b"ipma":
+            if part.end - part.start > MOST_NUMBERS:
+                raise ValueError("properties out of all proportion")
             meta.used |= _associations(data[part.start : part.end])
 
 
@@ -300,21 +329,41 @@ def _item(data: Buffer, meta: Meta, kind: bytes, content_type: bytes = b"") -> b
                 return b""
             pieces = [data[at : at + size] for at, size in extents]
             is_whole = all(len(p) == size for p, (_, size) in zip(pieces, extents, strict=True))
-            return b"".join(pieces) if is_whole else b""
+            return _unpacked(b"".join(pieces), item.encoding) if is_whole else b""
     return None
 
 
+def _unpacked(content: bytes, encoding: bytes) -> bytes:
+    """The same without compression; b"" if that isn't known, or the content is damaged."""
+    if not encoding:
+        return content
+    if encoding not in PACKED:
+        return b""
+    unpacking = zlib.decompressobj()
+    try:
+        found = unpacking.decompress(content, MOST_BYTES)
+    except zlib.error:
+        return b""
+    return found if unpacking.eof else b""
+
+
 def _colour(data: Buffer, meta: Meta) -> tuple[bytes | None, tuple[int, ...] | None]:
-    """The profile of the primary picture, and its numbers: primaries, transfer and matrix."""
+    """The profile of the primary picture, and its numbers: primaries, transfer and matrix.
+
+    Those of a picture that names none stand with what it is put together from.
+    """
     profile, numbers = None, None
-    for box in meta.properties_of(meta.primary):
-        if box.kind != b"colr" or box.end - box.start > MOST_BYTES:
-            continue
-        content = data[box.start : box.end]
-        if content[:4] in (b"prof", b"rICC"):
-            profile = content[4:]
-        elif content[:4] == b"nclx":
-            numbers = struct.unpack_from(">HHH", content, 4)
+    for number in dict.fromkeys((meta.primary, meta.coded() or meta.primary)):
+        for box in meta.properties_of(number):
+            if box.kind != b"colr" or box.end - box.start > MOST_BYTES:
+                continue
+            content = data[box.start : box.end]
+            if content[:4] in (b"prof", b"rICC"):
+                profile = content[4:]
+            elif content[:4] == b"nclx":
+                numbers = struct.unpack_from(">HHH", content, 4)
+        if profile or numbers:
+            break
     return profile, numbers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from itertools import islice
 
 from mirnet.imaging import exif
@@ -88,7 +89,7 @@ def inspect(data: Buffer, view: int | None = None) -> Contents:
         head=_head(data, main, reader.layout),
         metadata=metadata,
         orientation=exif.known_orientation(_number(main, exif.ORIENTATION, 1)),
-        damage=_missing(main, len(data)),
+        damage=missing_pieces(main, len(data)),
         notes=_notes(main, [*reader.faults, *unfit], reader.large),
     )
 
@@ -141,7 +142,7 @@ def _head(data: Buffer, main: Directory, layout: Layout) -> bytes:
     return head + serialize(Directory(fields), start, layout)
 
 
-def _missing(main: Directory, size: int) -> str | None:
+def missing_pieces(main: Directory, size: int) -> str | None:
     """What says that strips or tiles lie beyond the end of a file of this size."""
     for name, offsets, lengths in PLACES:
         if offsets in main.fields and lengths in main.fields:
@@ -248,13 +249,16 @@ def _bytes(directory: Directory, tag: int) -> bytes | None:
 
 
 def _notes(main: Directory, faults: list[int], large: dict[int, int]) -> tuple[str, ...]:
+    private = {tag: size for tag, size in large.items() if tag not in STRUCTURE}
+    layers = LAYERS in main.fields or LAYERS in large
+    return lost_fields(faults, private) + ("Photoshop's layers were left out",) * layers
+
+
+def lost_fields(faults: Iterable[int], large: dict[int, int]) -> tuple[str, ...]:
+    """Notes of fields that a reader left out: damaged ones, and large ones with their sizes."""
     notes = []
-    if faults:
-        tags = ", ".join(f"tag {tag}" for tag in dict.fromkeys(faults))
+    if tags := ", ".join(f"tag {tag}" for tag in dict.fromkeys(faults)):
         notes.append(f"damaged metadata was left out ({tags})")
-    if private := {tag: size for tag, size in large.items() if tag not in STRUCTURE}:
-        sizes = ", ".join(f"tag {tag}: {size >> 20} MiB" for tag, size in private.items())
+    if sizes := ", ".join(f"tag {tag}: {size >> 20} MiB" for tag, size in large.items()):
         notes.append(f"private fields of more than 1 MiB were left out ({sizes})")
-    if LAYERS in main.fields or LAYERS in large:
-        notes.append("Photoshop's layers were left out")
     return tuple(notes)
