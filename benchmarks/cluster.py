@@ -32,12 +32,14 @@ from mirnet.inference.batch import Outcome
 from mirnet.inference.cluster.dispatch import run_on_cluster
 from mirnet.inference.cluster.session import SETTINGS
 from mirnet.inference.files import FileSteps
+from mirnet.inference.jobs import Plan
 from mirnet.inference.ledger import NAME
-from mirnet.inference.planning import Plan, plan
+from mirnet.inference.places import Location
+from mirnet.inference.planning import plan
 from mirnet.inference.restorer import Restorer
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "phone-night.png"
-Tell = Callable[[int, int, Path], None]
+Tell = Callable[[int, int, Location], None]
 Run = Callable[[Plan, Path, Tell], Outcome]
 
 
@@ -142,7 +144,7 @@ def killing(planned: Plan, output: Path, tell: Tell, *, run: Run) -> Outcome:
     """Kill a worker when half of the photos are done."""
     dead: list[psutil.Process] = []
 
-    def watch(done: int, total: int, source: Path) -> None:
+    def watch(done: int, total: int, source: Location) -> None:
         if done >= total // 2 and not dead:
             workers = (
                 each
@@ -164,7 +166,7 @@ def timed(run: Run, photos: Path, output: Path) -> dict[str, Any]:
     planned = plan([str(photos)], output, suffix=None)
     start, times = time.perf_counter(), dict[int, float]()
 
-    def tell(done: int, total: int, source: Path) -> None:
+    def tell(done: int, total: int, source: Location) -> None:
         times[done] = time.perf_counter() - start
 
     outcome = run(planned, output, tell)

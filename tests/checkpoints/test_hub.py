@@ -164,6 +164,28 @@ def test_without_a_network_what_was_fetched_is_there_and_checked(
     assert "and the hub recorded" in refusal(ADDRESS)
 
 
+def test_without_a_network_a_file_that_is_not_named_is_said(
+    hub: Hub,
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub.add(MODEL, {"more/a.safetensors": b"other"})
+    named = fetch(f"{ADDRESS}/tiny.safetensors")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert fetch(f"{ADDRESS}/tiny.safetensors") == named
+    assert caplog.messages == []
+    assert fetch(f"{ADDRESS}@main") == named
+    (said,) = caplog.messages
+    assert said.startswith(f"{ADDRESS}@main: takes tiny.safetensors, the only file of it in the")
+    assert said.endswith(f"may have others: name it to be sure, {ADDRESS}@main/tiny.safetensors")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    fetch(f"{ADDRESS}/more/a.safetensors")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert "it holds more/a.safetensors, tiny.safetensors; name one" in refusal(ADDRESS)
+    assert len(caplog.messages) == 1
+
+
 def test_a_copy_without_a_record_is_refused_without_a_network(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from mirnet.atomic import _prefix
 from mirnet.errors import PhotoError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome, run
-from mirnet.inference.planning import Job, Plan
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.views import Views
 
 

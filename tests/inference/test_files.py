@@ -14,7 +14,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import from_planes, to_planes
 from mirnet.inference import fit
 from mirnet.inference.files import FileSteps
-from mirnet.inference.planning import Job
+from mirnet.inference.jobs import Job
 from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2

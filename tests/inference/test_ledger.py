@@ -6,9 +6,10 @@ import pytest
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import run
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import NAME, Ledger, content_of
-from mirnet.inference.planning import Job, Plan, plan
-from mirnet.inference.stores import on_disk
+from mirnet.inference.places import on_disk
+from mirnet.inference.planning import plan
 from mirnet.inference.views import Views
 from tests.conftest import random_pixels
 from tests.data.publishers import put

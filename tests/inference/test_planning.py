@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mirnet.errors import PhotoError
-from mirnet.inference.planning import Plan, listed, plan
+from mirnet.inference.jobs import Plan
+from mirnet.inference.planning import listed, plan
 from tests.conftest import random_pixels
 from tests.imaging.containers.heics import heic
 

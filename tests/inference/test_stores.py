@@ -1,4 +1,4 @@
-"""Addresses, and a store that is a folder behind a protocol of its own."""
+"""A store that is a folder behind a protocol of its own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from fsspec.implementations.local import LocalFileSystem
 from mirnet.errors import MissingDependencyError, PhotoError
 from mirnet.inference import stores
 from mirnet.inference.batch import Outcome, still_to_do
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import NAME, Ledger, content_of
-from mirnet.inference.planning import Job, Plan, listed, plan
-from mirnet.inference.stores import Address, fetch, files_below, is_address, placed, put
+from mirnet.inference.places import Address, placed
+from mirnet.inference.planning import listed, plan
+from mirnet.inference.stores import fetch, files_below, put
 
 SECRET = "hush"
 
@@ -62,32 +64,6 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
     Folder.failures.clear()
 
 
-def test_what_is_an_address() -> None:
-    assert placed("s3://bucket/a b.jpg") == Address("s3://bucket/a b.jpg")
-    assert placed("S3://bucket/folder//") == Address("s3://bucket/folder")
-    assert placed("s3://arn:aws:s3:eu:1:accesspoint/x/a.jpg").suffix == ".jpg"
-    for text in ("a.jpg", "/a/b.jpg", "a:b/c.jpg", "C:\\a.jpg", "s3:bucket"):
-        assert placed(text) == Path(text)
-        assert not is_address(text)
-    assert is_address(str(Path("s3://bucket/a.jpg")))
-    photo = placed("s3://bucket/in/a.tar.jpg")
-    assert isinstance(photo, Address)
-    assert (photo.name, photo.suffix, photo.parent) == (
-        "a.tar.jpg", ".jpg", Address("s3://bucket/in"),
-    )  # fmt: skip
-    assert photo.parent / PurePath("b/c.png") == Address("s3://bucket/in/b/c.png")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [f"ftp://me:{SECRET}@host/a.jpg", f"https://{SECRET}@host/a.jpg", f"s3://me:{SECRET}/a.jpg"],
-)
-def test_an_address_with_a_password_is_refused_without_showing_it(text: str) -> None:
-    with pytest.raises(PhotoError, match="must hold no name and no password") as raised:
-        placed(text)
-    assert SECRET not in str(raised.value)
-
-
 def test_what_http_has_after_a_question_mark_is_never_shown() -> None:
     place = placed(f"https://host:8443/a b.jpg?signature={SECRET}")
     assert isinstance(place, Address)
@@ -98,12 +74,6 @@ def test_what_http_has_after_a_question_mark_is_never_shown() -> None:
     error = OSError(f"GET {place.text} and https://me:{SECRET}@host/x?k={SECRET}: 403")
     assert SECRET not in stores._why(place, error)
     assert "https://host/x 403" in stores._why(place, error)
-
-
-@pytest.mark.parametrize("text", ["memory://a/b.jpg", "zip://a.jpg::s3://bucket/a.zip"])
-def test_what_other_processes_do_not_reach_is_refused(text: str) -> None:
-    with pytest.raises(PhotoError, match="can't be reached from other processes"):
-        placed(text)
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +143,7 @@ def test_a_name_that_leads_out_of_the_output_is_refused(
     key: str, shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "mirnet.inference.planning.files_below",
+        "mirnet.inference.searching.files_below",
         lambda folder: [(Address(f"{folder}/{key}"), PurePath(key))],
     )
     made = plan([str(shelf)], tmp_path / "out", suffix=None)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from mirnet.inference.planning import Job, plan
+from mirnet.inference.jobs import Job
+from mirnet.inference.planning import plan
 from mirnet.inference.views import partnered, unmarked
 
 PAIRS = {

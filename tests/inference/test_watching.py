@@ -17,7 +17,8 @@ from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome
 from mirnet.inference.files import FileSteps
-from mirnet.inference.planning import Job, Plan, plan
+from mirnet.inference.jobs import Job, Plan
+from mirnet.inference.planning import plan
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.watching import LOCK, Arrivals, watch
 from mirnet.models.mirnet_v2 import MIRNetV2

@@ -25,7 +25,7 @@ RECIPE = """
 seed = 11
 device = "cpu"
 log_every = 1
-checkpoint_every = 50
+checkpoint_every = 15
 
 [model]
 preset = "small"
@@ -44,17 +44,17 @@ ema = 0.9
 [schedule]
 lr = 1e-3
 stages = [
-    {{ steps = 110, patch_size = 16, batch_size = 2 }},
-    {{ steps = 90, patch_size = 24, batch_size = 1 }},
+    {{ steps = 33, patch_size = 16, batch_size = 2 }},
+    {{ steps = 27, patch_size = 24, batch_size = 1 }},
 ]
 
 [validation]
 folders = ["{others}"]
-every = 80
+every = 24
 """
 
-KILLED_AT = 120
-"""Neither a step whose state is saved nor one that is validated; a new stage began at 110."""
+KILLED_AT = 36
+"""Neither a step whose state is saved nor one that is validated; a new stage began at 33."""
 
 PROGRAM = """
 import os, signal, sys
@@ -103,7 +103,7 @@ def test_killed_and_resumed_is_the_uninterrupted_run(
         assert one.keys() == two.keys()
         assert all(torch.equal(one[key], two[key]) for key in one), name
     assert file_bytes(whole) == file_bytes(broken)
-    assert steps_logged(broken) == steps_logged(whole) == list(range(1, 201))
+    assert steps_logged(broken) == steps_logged(whole) == list(range(1, 61))
     assert losses(broken) == losses(whole)
 
 

@@ -6,6 +6,7 @@ another hub's address, ``HF_HUB_OFFLINE=1`` forbids the network, ``HF_HUB_CACHE`
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,8 @@ from mirnet.errors import CheckpointError, MissingDependencyError, one_line
 
 if TYPE_CHECKING:
     from huggingface_hub import HfUri
+
+logger = logging.getLogger("mirnet")
 
 SCHEME = re.compile(r"hf:/{1,2}")
 """How an address begins; a Path makes one slash of two."""
@@ -78,7 +81,9 @@ def require_address(address: str) -> None:
 def fetch(address: str | Path, *, mend: bool = False) -> HubFile:
     """The weights file of an address; what is in the cache is not fetched again.
 
-    Without a network it is the file that the revision was when it was fetched last.
+    Without a network it is the file that the revision was when it was fetched last. The cache
+    knows only what was fetched: of a model whose file is not named, a warning of the logger
+    ``mirnet`` then says which it is.
 
     Args:
         address: ``hf://owner/name``, ``hf://owner/name@revision``, each with ``/file.safetensors``
@@ -233,12 +238,21 @@ def _in_cache(meant: _Address, error: Exception) -> tuple[Path, str]:
             f"{meant.text}: is not in the cache, and {_hub()} can't be reached "
             f"({_reason(error)}); `mirnet weights pull` it where there is a network"
         ) from error
-    path = files[meant.choose(files)]
+    name = meant.choose(files)
+    path = files[name]
     if (sha256 := recorded(path)) is None:
         raise CheckpointError(
             f"{meant.text}: {path} can't be checked, since no SHA-256 is recorded with it and "
             f"{_hub()} can't be reached ({_reason(error)}); go online, or name a file"
         ) from error
+    if not meant.uri.path_in_repo:
+        logger.warning(
+            "%s: takes %s, the only file of it in the cache; the hub, which can't be reached, may "
+            "have others: name it to be sure, %s",
+            meant.text,
+            name,
+            meant.file(name),
+        )
     return path, sha256
 
 

@@ -13,7 +13,7 @@ from mirnet.cli.restoring import Options, Restoring, summary
 from mirnet.errors import ClusterError, MirnetError
 
 if TYPE_CHECKING:
-    from mirnet.inference.stores import Location
+    from mirnet.inference.places import Location
 
 
 def restore(
@@ -57,8 +57,8 @@ def restore(
     """
     from mirnet.inference.batch import Outcome, run
     from mirnet.inference.cluster.dispatch import run_on_cluster
+    from mirnet.inference.places import on_disk, placed
     from mirnet.inference.planning import plan
-    from mirnet.inference.stores import on_disk, placed
 
     cluster = _cluster(engine, address, cores_per_worker, options.device)
     paths, within = _named(paths, from_file)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mirnet.checkpoints.store import Checkpoint
     from mirnet.inference.batch import Outcome
     from mirnet.inference.files import FileSteps
-    from mirnet.inference.planning import Plan
-    from mirnet.inference.stores import Location
+    from mirnet.inference.jobs import Plan
+    from mirnet.inference.places import Location
     from mirnet.inference.streaming.stream import Progress
     from mirnet.inference.treatment import Treatment
 

@@ -43,7 +43,7 @@ def watch(
         End when all that is there is done; the exit status is then 1 if a photo failed.
     """
     from mirnet.inference.batch import Outcome
-    from mirnet.inference.stores import is_address
+    from mirnet.inference.places import is_address
     from mirnet.inference.watching import watch as restore_arrivals
 
     if not 0.1 <= settle <= LONGEST_S:

@@ -17,9 +17,10 @@ from typing import Protocol, Self
 from mirnet.atomic import remove_leftovers, require_folder
 from mirnet.errors import MirnetError, PhotoError, one_line
 from mirnet.imaging.photo import Photo
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Ledger, Way, content_of
-from mirnet.inference.planning import Job, Plan
-from mirnet.inference.stores import Address, Location, files_below, on_disk
+from mirnet.inference.places import Address, Location, on_disk
+from mirnet.inference.stores import files_below
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")

@@ -13,8 +13,8 @@ from mirnet.errors import DamagedPhotoError, PhotoError
 from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.guards import doubts_after, doubts_before
-from mirnet.inference.planning import Job
-from mirnet.inference.stores import on_disk
+from mirnet.inference.jobs import Job
+from mirnet.inference.places import on_disk
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Treatment
 from mirnet.inference.views import Views

@@ -18,8 +18,9 @@ from typing import Any
 
 from mirnet.atomic import temporary
 from mirnet.errors import PhotoError
-from mirnet.inference.planning import Job
-from mirnet.inference.stores import Address, Location, put, read_text, version_of
+from mirnet.inference.jobs import Job
+from mirnet.inference.places import Address, Location
+from mirnet.inference.stores import put, read_text, version_of
 
 NAME = ".mirnet-results.jsonl"
 Way = dict[str, Any]

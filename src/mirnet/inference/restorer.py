@@ -22,13 +22,13 @@ from mirnet.inference.devices import choose_device, choose_dtype
 from mirnet.inference.files import PIXEL_TYPES, FileSteps, check_depth
 from mirnet.inference.fit import Fit
 from mirnet.inference.guards import doubts_after, doubts_before
+from mirnet.inference.inputs import require_batch, require_pictures, require_treatable
+from mirnet.inference.jobs import Job
 from mirnet.inference.pil import is_pil, through_array
-from mirnet.inference.planning import Job
 from mirnet.inference.running import Runner
 from mirnet.inference.streaming.stream import Progress, ignore_progress
 from mirnet.inference.treatment import Options, Treatment
 from mirnet.models.network import Network
-from mirnet.models.network_config import NetworkConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mirnet")
 
 AnyArray = NDArray[Any]
-OVERSHOOT = 0.1
-"""By how much floats may leave [0, 1] before they are taken for another scale."""
 
 
 class Restorer:
@@ -202,7 +200,7 @@ class Restorer:
         photo = views[0]
         dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
         together = tuple(view.pixels for view in views)
-        self._check_takes(together)
+        require_pictures(together, self.model.config)
         return photo.with_pixels(self._restore_pixels(together, treatment, dtype, where, progress))
 
     def restore_file(
@@ -267,7 +265,7 @@ class Restorer:
 
     def _restore_and_tell(self, pixels: AnyArray, treatment: Treatment) -> AnyArray:
         """As ``_restore_pixels``, of an array that has no notes: what is doubtful is logged."""
-        self._check_takes((pixels,))
+        require_pictures((pixels,), self.model.config)
         for doubt in doubts_before([pixels], self.expected):
             logger.warning("image: %s", doubt)
         restored = self._restore_pixels((pixels,), treatment, pixels.dtype)
@@ -290,18 +288,6 @@ class Restorer:
         del planes, first, others
         return from_planes(restored.numpy(), channels=views[0].shape[2], dtype=dtype)
 
-    def _check_takes(self, views: tuple[AnyArray, ...]) -> None:
-        """Raise ValueError for pictures that this network can't be given."""
-        for pixels in views:
-            _check_pixels(pixels)
-        if self.model.config.out_channels != 3:
-            raise ValueError(f"this network gives {self.model.config.out_channels} channels, not 3")
-        if self.model.config.in_channels != 3 * len(views):
-            raise ValueError(
-                f"this network takes {self.model.config.in_channels} channels; give it a tensor "
-                f"(N, {self.model.config.in_channels}, H, W)"
-            )
-
     def _restore_batch(
         self,
         images: Tensor,
@@ -311,12 +297,8 @@ class Restorer:
         *,
         for_8_bits: bool = False,
     ) -> Tensor:
-        _check_blend(treatment, self.model.config)
-        if images.ndim != 4 or not images.is_floating_point() or 0 in images.shape:
-            raise ValueError(
-                f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
-            )
-        _check_range(*map(float, images.aminmax()))
+        require_treatable(treatment, self.model.config)
+        require_batch(images)
         images = treatment.before(images)
         for_8_bits = for_8_bits and self._may_lower
         outputs = self._runner(
@@ -331,25 +313,3 @@ class Restorer:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
             outputs = treatment.after(inputs, outputs)
         return outputs.to(images.device, images.dtype)
-
-
-def _check_pixels(pixels: AnyArray) -> None:
-    if np.issubdtype(pixels.dtype, np.floating) and pixels.size:
-        _check_range(float(pixels.min()), float(pixels.max()))
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-        raise ValueError(f"an image is (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}")
-
-
-def _check_blend(treatment: Treatment, config: NetworkConfig) -> None:
-    if treatment.strength < 1 and config.out_channels > config.in_channels:
-        raise ValueError("strength: this network gives more channels than it could blend with")
-    if (treatment.chroma_only or treatment.detail) and config.out_channels != 3:
-        raise ValueError("chroma_only, detail: are for networks that give RGB")
-
-
-def _check_range(low: float, high: float) -> None:
-    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):  # NaN is neither
-        raise ValueError(
-            f"floats must be in [0, 1], got {low:g} to {high:g}; divide 8-bit values by 255, "
-            "16-bit values by 65535, and replace NaN"
-        )

@@ -1,8 +1,7 @@
 """Photos in stores: S3 and its kin, HTTP, FTP, whatever fsspec knows an address of.
 
 Each store's client finds its credentials by itself, on every machine, in its environment or its
-files. An address holds none: with a password it is refused, and what HTTP has after a question mark
-is left out of whatever is shown or noted.
+files.
 """
 
 from __future__ import annotations
@@ -12,19 +11,16 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from mirnet.atomic import temporary_name
 from mirnet.errors import MirnetError, MissingDependencyError, PhotoError, one_line
+from mirnet.inference.places import Address
 
-ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s/?#'\"]*@)?([^\s?'\"<>]*)(?:\?[^\s'\"<>]*)?", re.I)
 WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"))
 """Protocols by which a file is there when all of it is, and not before."""
-QUERIED = frozenset(("http", "https"))
-"""Protocols whose addresses may end in a question mark and more, which may be a secret."""
 VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "mtime",
             "last_modified", "updated", "modify")  # fmt: skip
 """What clients call that by which a changed file is told, the surest first."""
@@ -36,101 +32,6 @@ SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryE
            NotImplementedError)  # fmt: skip
 """What another try would not mend."""
 Got = TypeVar("Got")
-
-
-@dataclass(frozen=True, slots=True, order=True, repr=False)
-class Address:
-    """Where a file or a folder lies in a store; it prints without what may be a secret.
-
-    Attributes:
-        text: the address in full, without a slash at its end.
-        version: what tells it from what it was, if the store said so when it was listed.
-    """
-
-    text: str
-    version: str | None = field(default=None, compare=False)
-
-    def __repr__(self) -> str:
-        """As it may be shown, too."""
-        return f"Address({str(self)!r})"
-
-    def __str__(self) -> str:
-        """As it may be shown."""
-        return self.text.partition("?")[0] if self.protocol in QUERIED else self.text
-
-    @property
-    def protocol(self) -> str:
-        """How its store is spoken to, as ``s3``."""
-        return self.text.partition("://")[0]
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The protocol, and what stands between slashes."""
-        protocol, _, rest = str(self).partition("://")
-        return (protocol, *rest.split("/"))
-
-    @property
-    def name(self) -> str:
-        """The last part."""
-        return self.parts[-1]
-
-    @property
-    def suffix(self) -> str:
-        """Of the name, with its dot."""
-        return PurePath(self.name).suffix
-
-    @property
-    def parent(self) -> Address:
-        """The folder that it lies in."""
-        return Address(str(self).rpartition("/")[0])
-
-    def __truediv__(self, below: PurePath | str) -> Address:
-        """The address of what lies below it."""
-        return Address(f"{self}/{PurePath(below).as_posix()}")
-
-    def relative_to(self, folder: Address) -> str:
-        """Its place below a folder."""
-        return str(self).removeprefix(f"{folder}/")
-
-
-Location = Path | Address
-"""Of a file or a folder."""
-
-
-def is_address(text: str) -> bool:
-    """Whether it means something in a store; a Path makes one slash of two."""
-    return ADDRESS.match(text) is not None or re.match(r"[A-Za-z][\w+.-]+:/", text) is not None
-
-
-def placed(text: str) -> Location:
-    """The place that a text means.
-
-    Raises PhotoError for an address that holds a password or can't be followed.
-    """
-    match = ADDRESS.fullmatch(text)
-    if match is None:
-        return Path(text)
-    protocol, rest = match[1].lower(), match[2].rstrip("/")
-    if protocol == "memory" or "::" in rest:
-        raise PhotoError(f"{protocol}://…: can't be reached from other processes; name a store")
-    host = re.split(r"[/?#]", rest)[0]
-    after = host.rpartition("]")[2]  # of the brackets of an IPv6 address
-    if "@" in host or (re.search(r":(?!\d*$)", after) and not host.startswith("arn:")):
-        raise PhotoError(
-            f"{protocol}://…: an address must hold no name and no password; give them to the "
-            "store's client, in its environment or its configuration (docs/cluster.md)"
-        )
-    return Address(f"{protocol}://{rest}")
-
-
-def on_disk(place: Location) -> Path:
-    """The path of what lies on this machine. Raises PhotoError for what lies in a store."""
-    if isinstance(place, Address):
-        raise PhotoError(
-            f"{place}: lies in a store, which workers of Ray alone read and write; add --engine "
-            "ray, or copy it to a folder"
-        )
-    return place
 
 
 def require_client(protocol: str) -> None:

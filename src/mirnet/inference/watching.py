@@ -20,9 +20,10 @@ from filelock import FileLock, Timeout
 from mirnet.choices import OutputDepth
 from mirnet.errors import PhotoError
 from mirnet.inference.batch import Outcome, Steps, require_writable, run
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Ledger, Way
-from mirnet.inference.planning import Job, Plan, is_folder, plan
-from mirnet.inference.stores import Location, on_disk
+from mirnet.inference.places import Location, is_folder, on_disk
+from mirnet.inference.planning import plan
 
 LOCK = ".mirnet-watch.lock"
 """In the output folder, which one watcher has to itself."""

@@ -26,7 +26,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.imaging.quantize import quantize, to_float
 from mirnet.inference.batch import reason, run
 from mirnet.inference.files import FileSteps
-from mirnet.inference.planning import Job, Plan
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.views import Views
 from mirnet.tasks.weights import checkpoint_for_photos

@@ -156,20 +156,23 @@ def test_the_command_tells_and_writes_the_same(
     """From a list with relative paths, with notes and failures, on the second run nothing."""
     monkeypatch.chdir(tmp_path)
     write_photo(Photo(pixels=np.zeros((8, 8, 3), np.uint8)), shots / "blank.png")
-    names = ("00.png", "02a.png", "blank.png", "evening/01.png")
-    (tmp_path / "list.txt").write_text("".join(f"shots/{name}\n" for name in names))
-    told: dict[str, str] = {}
-    for engine in (["local"], ["ray", "--address", address], ["ray", "--address", address]):
-        output = tmp_path / engine[0]
-        arguments = ["--from-file", "list.txt", "-o", output.name, "--weights", str(tiny_weights)]
-        assert main(["restore", *arguments, "--engine", *engine]) == 1
+    sound = ["00.png", "blank.png", "evening/01.png"]
+
+    def tell(status: int, names: list[str], output: str, *engine: str) -> str:
+        (tmp_path / "list.txt").write_text("".join(f"shots/{name}\n" for name in names))
+        arguments = ["--from-file", "list.txt", "-o", output, "--weights", str(tiny_weights)]
+        assert main(["restore", *arguments, "--engine", *engine]) == status
         out, err = capfd.readouterr()
         assert out == ""
-        told.setdefault(engine[0], err[err.index(" restored") - 1 :])
-    assert "3 restored, 1 failed:\n  shots/02a.png: truncated" in told["ray"]
-    assert "shots/blank.png: is blank" in told["ray"]
-    assert told["ray"].partition("(")[0] == told["local"].partition("(")[0]
-    assert "0 restored, 3 already done" in err
+        return err[err.index(" restored") - 1 :]
+
+    engine = ("ray", "--address", address)
+    local = tell(1, [*sound, "02a.png"], "local", "local")
+    ray = tell(1, [*sound, "02a.png"], "ray", *engine)
+    assert "3 restored, 1 failed:\n  shots/02a.png: truncated" in ray
+    assert "shots/blank.png: is blank" in ray
+    assert ray.partition("(")[0] == local.partition("(")[0]
+    assert "0 restored, 3 already done" in tell(0, sound, "ray", *engine)
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 

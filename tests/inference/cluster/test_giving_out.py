@@ -18,7 +18,7 @@ from mirnet.inference.cluster.crew import Answer, Member
 from mirnet.inference.cluster.dispatch import DEATHS, UNREADY, USELESS, run_on_cluster
 from mirnet.inference.cluster.session import Place
 from mirnet.inference.cluster.worker import AT_ONCE, Came
-from mirnet.inference.planning import Job, Plan
+from mirnet.inference.jobs import Job, Plan
 
 Kills = Callable[[str, str | None], Exception | None]
 """By node and photo, or none while a worker gets ready: what it dies of."""

@@ -16,9 +16,9 @@ from mirnet.environment import code_sha256
 from mirnet.errors import ClusterError, MissingDependencyError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.cluster.worker import Site, Worker
+from mirnet.inference.jobs import Job
 from mirnet.inference.ledger import content_of
-from mirnet.inference.planning import Job
-from mirnet.inference.stores import Address, on_disk
+from mirnet.inference.places import Address, on_disk
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")

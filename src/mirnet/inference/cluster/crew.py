@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mirnet.atomic import remove_signed
 from mirnet.inference.cluster.session import Place, Session
 from mirnet.inference.cluster.worker import AT_ONCE, Came, Make, Site, Worker
-from mirnet.inference.planning import Job
+from mirnet.inference.jobs import Job
 
 ENDING_S = 20.0
 """For what is being written when the batch is stopped."""

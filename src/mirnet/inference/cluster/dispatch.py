@@ -17,9 +17,9 @@ from mirnet.inference.batch import Outcome, Todo, still_to_do
 from mirnet.inference.cluster.crew import Answer, Crew, Member
 from mirnet.inference.cluster.session import Place, Session, connected, why_it_died
 from mirnet.inference.cluster.worker import AT_ONCE, Came, Make, Site
+from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Way
-from mirnet.inference.planning import Job, Plan
-from mirnet.inference.stores import Address, Location
+from mirnet.inference.places import Address, Location
 from mirnet.units import counted
 
 logger = logging.getLogger("mirnet")

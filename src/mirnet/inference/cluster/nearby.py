@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mirnet.atomic import temporary
+from mirnet.inference.jobs import Job
 from mirnet.inference.ledger import content_of
-from mirnet.inference.planning import Job
-from mirnet.inference.stores import Address, Location, fetch, put
+from mirnet.inference.places import Address, Location
+from mirnet.inference.stores import fetch, put
 
 
 @dataclass(frozen=True, slots=True)

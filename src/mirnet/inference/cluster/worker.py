@@ -20,8 +20,9 @@ from mirnet.errors import ClusterError, MissingDependencyError, in_names
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Steps, reason
 from mirnet.inference.cluster.nearby import Nearby, nearby
-from mirnet.inference.planning import Job
-from mirnet.inference.stores import on_disk, require_client
+from mirnet.inference.jobs import Job
+from mirnet.inference.places import on_disk
+from mirnet.inference.stores import require_client
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
