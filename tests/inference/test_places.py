@@ -49,3 +49,24 @@ def test_what_lies_in_a_folder_is_told_through_links(tmp_path: Path) -> None:
     assert not is_within(tmp_path, tmp_path / "real")
     assert is_within(Address("s3://b/in/a.jpg"), Address("s3://b/in"))
     assert not is_within(Address("s3://b/inner"), Address("s3://b/in"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("file:///a/b.png", "/a/b.png"),
+        ("file:////a/b.png", "local:///a/b.png"),
+        ("s3a://photos/in", "s3://photos/in"),
+        ("gcs://photos/in", "gs://photos/in"),
+    ],
+)
+def test_two_spellings_are_one_place(one: str, other: str) -> None:
+    assert identity(placed(one)) == identity(placed(other))
+    assert is_within(placed(one), placed(other))
+
+
+def test_an_address_with_dots_is_refused() -> None:
+    for text in ("file:///a/x/../in", "s3://photos/./in"):
+        with pytest.raises(PhotoError, match=r"has \. or \.\. in it"):
+            placed(text)
+    assert isinstance(placed("http://host/a..b/c.png?x=../"), Address)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from mirnet.errors import PhotoError
 from mirnet.inference.jobs import Plan
+from mirnet.inference.places import placed
 from mirnet.inference.planning import listed, plan
 from tests.conftest import random_pixels
 from tests.imaging.containers.heics import heic
@@ -227,3 +229,52 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
             listed(listing)
     with pytest.raises(OSError, match="No such file"):
         listed(tmp_path / "gone.txt")
+
+
+def test_the_output_is_passed_by_however_it_is_reached(
+    touch: Callable[..., None], tmp_path: Path
+) -> None:
+    touch("in/a.jpg", "out/a.jpg", "out/b.jpg")
+    Path("in/link").symlink_to(tmp_path / "out")
+    made = plan(["in"], Path("out"), suffix=None)
+    assert [job.source for job in made.jobs] == [Path("in/a.jpg")]
+    assert not made.faults
+
+
+def test_a_pipe_is_named_and_not_waited_for(touch: Callable[..., None]) -> None:
+    touch("in/a.jpg")
+    for name in ("in/b.png", "in/c.heic"):
+        os.mkfifo(name)
+    made = plan(["in", "in/b.png"], Path("out"), suffix=None)
+    assert [job.source for job in made.jobs] == [Path("in/a.jpg")]
+    assert {str(place) for place in made.faults} == {"in/b.png", "in/c.heic"}
+    assert all("is a pipe" in fault for fault in made.faults.values())
+
+
+def test_results_in_a_store_never_lie_over_photos_of_this_machine(
+    touch: Callable[..., None], tmp_path: Path
+) -> None:
+    pytest.importorskip("fsspec")
+    touch("in/a.jpg")
+    here = placed(f"file://{tmp_path}/in")
+    for given, output in (("in", here), (str(tmp_path / "in"), here)):
+        made = plan([given], output, suffix=None)
+        assert not made.jobs
+        assert "over the photos" in " ".join(made.faults.values())
+    made = plan([f"file://{tmp_path}/in"], tmp_path / "in", suffix=None)
+    assert not made.jobs
+    assert "over the photos" in " ".join(made.faults.values())
+
+
+def test_two_colons_in_a_name_are_refused_where_a_store_is_asked(
+    touch: Callable[..., None], tmp_path: Path
+) -> None:
+    pytest.importorskip("fsspec")
+    touch("in/a.png", "in/a.png::b.png")
+    for given, output in (
+        (f"file://{tmp_path}/in", tmp_path / "out"),
+        ("in", placed(f"file://{tmp_path}/out")),
+    ):
+        made = plan([given], output, suffix=None)
+        assert [job.source.name for job in made.jobs] == ["a.png"]
+        assert "rename it" in " ".join(made.faults.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -15,6 +16,10 @@ from mirnet.errors import PhotoError
 from mirnet.imaging.io import SUFFIXES
 
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+THIS_MACHINE = frozenset(("file", "local"))
+"""Protocols whose addresses are paths."""
+SAME_AS = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
+"""Protocols that speak to the stores of others."""
 QUERIED = frozenset(("http", "https"))
 """Protocols whose addresses may end in a question mark and more, which may be a secret."""
 
@@ -94,6 +99,8 @@ def placed(text: str) -> Location:
     protocol, rest = match[1].lower(), match[2].rstrip("/")
     if protocol == "memory" or "::" in rest:
         raise PhotoError(f"{protocol}://…: can't be reached from other processes; name a store")
+    if not {".", ".."}.isdisjoint(rest.split("?")[0].split("/")):
+        raise PhotoError(f"{protocol}://…: has . or .. in it; give the address without")
     host = re.split(r"[/?#]", rest)[0]
     after = host.rpartition("]")[2]  # of the brackets of an IPv6 address
     if "@" in host or (re.search(r":(?!\d*$)", after) and not host.startswith("arn:")):
@@ -134,8 +141,22 @@ def is_within(path: Location, folder: Location) -> bool:
 
 
 def identity(place: Location) -> str:
-    """What tells it from all others."""
-    return place.text if isinstance(place, Address) else os.path.realpath(place)
+    """What tells it from all others, however it is written."""
+    if not isinstance(place, Address):
+        return os.path.realpath(place)
+    protocol, _, rest = place.text.partition("://")
+    if protocol in THIS_MACHINE:
+        return os.path.realpath("/" + rest.lstrip("/"))
+    return f"{SAME_AS.get(protocol, protocol)}://{rest}"
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is a pipe, a socket or a device, from which a read may never return."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def absolute(path: str | Path) -> Path:

@@ -18,6 +18,7 @@ from mirnet.inference.places import (
     absolute,
     identity,
     is_folder,
+    is_special,
     is_within,
     placed,
 )
@@ -113,10 +114,15 @@ def plan(
     stems = Counter(below.with_suffix("") for below in {below for _, below in found})
     taken: dict[Location, Location] = {}
     for (real, _), (source, below) in found.items():
+        if isinstance(source, Path) and is_special(source):
+            made.refuse(source, "is a pipe, a socket or a device; name a photo")
+            continue
         chosen = suffix or _written_suffix(source, depth)
         target = output / _renamed(below, chosen, is_alone=stems[below.with_suffix("")] == 1)
         at = identity(target)
-        if at == real:
+        if isinstance(target, Address) and "::" in target.text:
+            made.refuse(source, "has a name that no file in a store can have; rename it")
+        elif at == real:
             made.refuse(source, "the output would be the input itself; name another folder with -o")
         elif at in sources or any(is_within(target, folder) for folder in around):
             made.refuse(source, f"{target} would lie among the photos; name another folder with -o")

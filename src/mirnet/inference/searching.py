@@ -78,8 +78,11 @@ def _stored(
 
 
 def _safe(address: Address, below: Path, made: Plan) -> Iterator[tuple[Address, Path]]:
-    """It, if its place is below the output folder: stores take any letters for a name."""
-    if below.is_absolute() or ".." in below.parts or "\0" in str(below):
+    """It, if its place is below the output folder: stores take any letters for a name.
+
+    Two colons would make their client read another file.
+    """
+    if below.is_absolute() or ".." in below.parts or "\0" in str(below) or "::" in str(address):
         made.refuse(address, "has a name that no file here can have; rename it")
     else:
         yield address, below
@@ -118,10 +121,10 @@ def _below(
     folder: Path, output: Location, made: Plan, *, may_be_empty: bool
 ) -> Iterator[tuple[Path, Path]]:
     """The photos of a folder and of those below it, also by links, each folder once."""
-    inner = is_within(output, folder)
-    if inner and is_within(folder, output):
+    if is_within(output, folder) and is_within(folder, output):
         made.refuse(folder, OVER_THE_PHOTOS)
         return
+    ours = None if is_within(folder, output) else output
     visited: set[str] = set()
     known = len(made.faults)
     waiting, links, count = [folder], list[Path](), 0
@@ -129,7 +132,7 @@ def _below(
         # Links last, so that a folder is found at its own place rather than through one.
         here = waiting.pop() if waiting else links.pop(0)
         real = os.path.realpath(here)
-        if real in visited or (inner and is_within(here, output)):
+        if real in visited or (ours and is_within(here, ours)):  # by a link, too
             continue
         visited.add(real)
         try:

@@ -135,7 +135,10 @@ class _Dispatch:
             for member in list(self._crew.members):
                 self._crew.dismiss(member)
             _put_in_order(self._outcome, self._todo.jobs)
-            self._todo.save()
+            try:
+                self._todo.save()
+            except MirnetError as error:  # the report is worth more
+                logger.warning("%s; what is done is not noted there", error)
 
     def _take(self, answer: Answer) -> None:
         member, job, future = answer
