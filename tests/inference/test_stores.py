@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
@@ -182,6 +184,42 @@ def test_a_download_that_fails_is_tried_again(shelf: Address, tmp_path: Path) ->
     Folder.failures.clear()
     with pytest.raises(PhotoError, match="there is no such photo"):
         fetch(shelf / "b.jpg", tmp_path / "here")
+
+
+def test_a_server_that_fails_is_asked_again_and_not_said_to_lack_the_photo(
+    shelf: Address, tmp_path: Path
+) -> None:
+    """fsspec's client of HTTP says FileNotFoundError of both."""
+    answers: list[int] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(answers.pop(0) if answers else 200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(b"whole")
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        photo = Address(f"http://127.0.0.1:{server.server_port}/a.jpg")
+        answers += [500, 500]
+        fetch(photo, tmp_path / "here")
+        assert (tmp_path / "here").read_bytes() == b"whole"
+        answers += [500] * 20
+        with pytest.raises(PhotoError, match=r"the store can't be used \(ClientResponseError: 500"):
+            fetch(photo, tmp_path / "here")
+        answers[:] = [404] * 20
+        with pytest.raises(PhotoError, match="there is no such photo"):
+            fetch(photo, tmp_path / "here")
+        assert len(answers) > 14, "it was asked again"
+        server.shutdown()
+    with pytest.raises(PhotoError, match="the store can't be used"):
+        fetch(photo, tmp_path / "here")
 
 
 @pytest.mark.parametrize("told", [101, 0])

@@ -28,6 +28,8 @@ PIECE = 1 << 23
 """Bytes that are read at a time."""
 PAUSES_S = (1.0, 4.0)
 """Before the second and the third try."""
+MISSING = (404, 410)
+"""HTTP's statuses of what is not there."""
 SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
            NotImplementedError)  # fmt: skip
 """What another try would not mend."""
@@ -195,9 +197,10 @@ def _patiently(address: Address, do: Callable[[], Got]) -> Got:
             return do()
         except MirnetError:
             raise
-        except FileNotFoundError:
-            raise PhotoError(f"{address}: there is no such photo or folder") from None
-        except Exception as error:  # noqa: BLE001  (each client has its own)
+        except Exception as found:  # noqa: BLE001  (each client has its own)
+            error = _behind(found)
+            if isinstance(error, FileNotFoundError):
+                raise PhotoError(f"{address}: there is no such photo or folder") from None
             if pause_s is None or isinstance(error, SETTLED):
                 # Not from the error: its traceback may show the address in full.
                 raise PhotoError(
@@ -206,6 +209,16 @@ def _patiently(address: Address, do: Callable[[], Got]) -> Got:
                 ) from None
             time.sleep(pause_s)
     raise AssertionError  # the last try returns or raises
+
+
+def _behind(error: Exception) -> Exception:
+    """What failed; fsspec's client of HTTP calls a file missing, whatever its server said."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
+        return error
+    status = getattr(cause, "status", None)
+    failed = isinstance(cause, OSError) if status is None else status not in MISSING
+    return cause if failed else error
 
 
 def _pauses() -> Iterator[float | None]:
