@@ -7,7 +7,7 @@ import pytest
 import pyvips
 
 from mirnet.errors import PhotoError
-from mirnet.imaging.containers.heif import boxes
+from mirnet.imaging.containers.boxes import boxes
 from mirnet.imaging.io import read_header, read_photo, write_photo
 from mirnet.imaging.metadata import Metadata
 from mirnet.imaging.photo import Photo

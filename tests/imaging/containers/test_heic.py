@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mirnet.errors import DamagedPhotoError, MissingDependencyError, PhotoError
 from mirnet.imaging import opening
 from mirnet.imaging.containers import heic as heic_module
+from mirnet.imaging.containers.boxes import Reference, read_meta
 from mirnet.imaging.containers.contents import UnusableError
-from mirnet.imaging.containers.heif import Reference, _unpacked, described, read_meta
+from mirnet.imaging.containers.heif import _unpacked, described
 from mirnet.imaging.io import read_header, read_photo, write_photo, written_suffix
 
 from .conftest import exif_block

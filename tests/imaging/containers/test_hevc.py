@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mirnet.imaging.containers import hevc
-from mirnet.imaging.containers.heif import read_meta
+from mirnet.imaging.containers.boxes import read_meta
 
 from .heics import heic
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers import heif
+from mirnet.imaging.containers.boxes import sound_meta
 from mirnet.imaging.containers.contents import Contents
 
 CODEC = b"av01"
@@ -13,7 +14,7 @@ LOSSLESS_MATRICES = (0, 16, 17)
 
 def inspect(data: Buffer) -> Contents:
     """What an AVIF file holds. Raises UnusableError for HDR and linear light."""
-    meta = heif.sound_meta(data)
+    meta = sound_meta(data)
     metadata, numbers, notes = heif.described(data, meta)
     return Contents(
         parts=heif.without_metadata(data, meta),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from mirnet.imaging.containers.boxes import Box, boxes, read_meta
 from mirnet.imaging.containers.contents import unheld, with_resolution
-from mirnet.imaging.containers.heif import XMP_TYPE, Box, boxes, read_meta
+from mirnet.imaging.containers.heif import XMP_TYPE
 from mirnet.imaging.metadata import Metadata
 
 

@@ -13,8 +13,8 @@ from fractions import Fraction
 from mirnet.imaging.buffer import Buffer
 from mirnet.imaging.containers import cicp, heif, hevc
 from mirnet.imaging.containers.avif import LOSSLESS_MATRICES
+from mirnet.imaging.containers.boxes import DAMAGED, DERIVED, Box, Meta, boxes, sound_meta
 from mirnet.imaging.containers.contents import Contents, UnusableError
-from mirnet.imaging.containers.heif import DERIVED, Box, Meta, boxes
 from mirnet.imaging.photo import PhotoHeader
 
 CODECS = (b"hvc1", b"hev1")
@@ -41,7 +41,7 @@ def inspect(data: Buffer) -> Contents:
     The primary picture is the photo. It is turned by its own properties (``irot``, ``imir``), which
     its decoder applies; EXIF's orientation says the same once more, and is not applied again.
     """
-    meta = heif.sound_meta(data)
+    meta = sound_meta(data)
     try:
         header = _header(data, meta)
         is_grey = header.channels == 1
@@ -51,7 +51,7 @@ def inspect(data: Buffer) -> Contents:
             metadata = replace(metadata, icc=icc)
         attachments = tuple(dict.fromkeys(_attachments(data, meta)))
     except (struct.error, IndexError, ValueError, ZeroDivisionError) as error:
-        raise UnusableError(heif.DAMAGED) from error
+        raise UnusableError(DAMAGED) from error
     return Contents(
         parts=heif.without_metadata(data, meta),
         metadata=metadata,
@@ -68,7 +68,7 @@ def fault(data: Buffer) -> str | None:
 
     Raises UnusableError for a file that is cut, of which no decoder here gives anything.
     """
-    meta = heif.sound_meta(data)
+    meta = sound_meta(data)
     pieces = {each: meta.extents[each] for each in _pieces(data, meta) if meta.extents.get(each)}
     extents = [extent for found in pieces.values() for extent in found]
     cut = sum(at + length > len(data) for at, length in extents)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from mirnet.imaging import exif
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers import heif, jpeg, raw_extents
+from mirnet.imaging.containers import jpeg, raw_extents
+from mirnet.imaging.containers.boxes import Box, boxes
 from mirnet.imaging.containers.contents import MOST_BYTES, Contents, UnusableError
-from mirnet.imaging.containers.heif import Box
 from mirnet.imaging.containers.tiff import IPTC, MOST_FIELD, XMP, lost_fields
 from mirnet.imaging.directories import (
     EXIF_DIRECTORY,
@@ -176,7 +176,7 @@ def _canon(data: Buffer) -> _Found:
     directories: dict[bytes, Directory] = {}
     lost: list[str] = []
     has_xmp = False
-    for box in heif.boxes(data, 0, len(data)):
+    for box in boxes(data, 0, len(data)):
         has_xmp |= _begins(data, box, b"uuid", CANON_XMP)
         for inner in _inside(data, box, b"moov", b""):
             for part in _inside(data, inner, b"uuid", CANON_METADATA):
@@ -200,7 +200,7 @@ def _canon(data: Buffer) -> _Found:
 def _inside(data: Buffer, box: Box, kind: bytes, head: bytes) -> Iterator[Box]:
     """The boxes in one, if it is of a kind and its content begins with ``head``."""
     if _begins(data, box, kind, head):
-        yield from heif.boxes(data, box.start + len(head), box.end)
+        yield from boxes(data, box.start + len(head), box.end)
 
 
 def _begins(data: Buffer, box: Box, kind: bytes, head: bytes) -> bool:

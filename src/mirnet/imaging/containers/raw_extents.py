@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mirnet.imaging.buffer import Buffer
-from mirnet.imaging.containers import heif
+from mirnet.imaging.containers.boxes import boxes
 from mirnet.imaging.containers.tiff import PLACES, SUBDIRECTORIES, missing_pieces
 from mirnet.imaging.directories import Directory, Reader
 
@@ -49,7 +49,7 @@ def of_fujifilm(data: Buffer) -> str | None:
 def of_boxes(data: Buffer) -> str | None:
     """The same of a CR3."""
     try:
-        for _ in heif.boxes(data, 0, len(data)):
+        for _ in boxes(data, 0, len(data)):
             pass
     except (ValueError, struct.error):
         return CUT
