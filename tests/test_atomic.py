@@ -17,6 +17,7 @@ from mirnet.atomic import (
     replacing,
     require_folder,
     signature,
+    temporary_folder,
 )
 
 
@@ -146,6 +147,19 @@ def test_only_what_dead_processes_of_this_machine_left_is_removed(
     remove_leftovers(tmp_path / "theirs")
     assert len(list((tmp_path / "theirs").iterdir())) == 1
     remove_leftovers(tmp_path / "nowhere")
+
+
+def test_a_folder_of_a_process_that_was_killed_goes_with_what_is_in_it(tmp_path: Path) -> None:
+    script = "import os, sys; from mirnet.atomic import *; from pathlib import Path\n"
+    script += "with temporary_folder(Path(sys.argv[1])) as here: (here / 'a').touch(); os._exit(1)"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert [each.name for each in left.iterdir()] == ["a"]
+    with temporary_folder(tmp_path) as ours:
+        (ours / "b").touch()
+        remove_leftovers(tmp_path)
+        assert [*tmp_path.iterdir()] == [ours]
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import stat
 import zlib
 from collections.abc import Iterator
@@ -57,6 +58,17 @@ def temporary(folder: Path, suffix: str) -> Iterator[Path]:
 
 
 @contextmanager
+def temporary_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder in ``folder`` for files of this process alone; it goes with the block."""
+    path = folder / temporary_name("")
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def marked(folder: Path) -> Iterator[Path]:
     """Make ``folder`` and yield a file in it, hidden and empty, that is there for the block."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +102,7 @@ def new_folder(folder: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files in ``folder`` of this machine's processes that live no more.
+    """Remove temporary files and folders in ``folder`` of this machine's processes that are dead.
 
     Only a process that was killed at once leaves any. What can't be removed stays.
     """
@@ -98,7 +110,10 @@ def remove_leftovers(folder: Path) -> None:
         for file in folder.glob(f"{_prefix()}*.tmp*"):
             process = file.name.removeprefix(_prefix()).partition("-")[0]
             if process.isdigit() and not psutil.pid_exists(int(process)):
-                file.unlink(missing_ok=True)
+                if file.is_dir():
+                    shutil.rmtree(file, ignore_errors=True)
+                else:
+                    file.unlink(missing_ok=True)
 
 
 def signature() -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from mirnet import __version__
+from mirnet.atomic import remove_leftovers, temporary_folder
 from mirnet.checkpoints.store import Checkpoint
 from mirnet.choices import ExportFormat
 from mirnet.errors import MirnetError
@@ -69,9 +68,10 @@ def export(
         )
     network = checkpoint.build()
     about = describe(checkpoint, name, licence)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mirnet-export-") as folder:
-        staged = Path(folder) / path.name
-        onnx_file = staged if kind == "onnx" else Path(folder) / "model.onnx"
+    remove_leftovers(path.parent)
+    with temporary_folder(path.parent) as folder:
+        staged = folder / path.name
+        onnx_file = staged if kind == "onnx" else folder / "model.onnx"
         if kind == "torch-export":
             write_torch_export(Portable(network), staged, about)
         else:
@@ -88,10 +88,10 @@ def export(
                 "Please report it, with the versions that `mirnet doctor` shows"
             )
         files = files_of(path, kind)
-        described = Path(folder) / files[-1].name
+        described = folder / files[-1].name
         described.write_text(card(about, kind, checks, weights_card), "utf-8")
         for each in files:
-            os.replace(Path(folder) / each.name, each)  # noqa: PTH105
+            (folder / each.name).replace(each)
     return checks
 
 
