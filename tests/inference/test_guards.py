@@ -72,6 +72,12 @@ def test_what_is_clipped_counts_neither_as_noise_nor_as_quiet() -> None:
     assert doubts_before([photo], ALL) == ()
 
 
+def test_what_was_taken_in_next_to_no_light_is_not_blank_where_bits_are_deep() -> None:
+    dark = [scene(0.004, 0, dtype) for dtype in (np.uint8, np.uint16, np.float32)]
+    told = [doubts_before([photo], Expected()) for photo in dark]
+    assert told == [("is blank: there is nothing to restore",), (), ()]
+
+
 def test_colours_of_one_luma_are_no_blank_picture() -> None:
     photo = np.zeros((40, 40, 3), np.uint8)
     photo[:, :20] = (150, 0, 0)

@@ -80,6 +80,8 @@ def test_tiny_images_have_detail_too(size: tuple[int, int]) -> None:
     [
         ("strength", -0.1),
         ("strength", 1.1),
+        ("strength", "1"),
+        ("strength", None),
         ("detail", 2),
         ("detail", float("nan")),
         ("enlarge", 0),

@@ -13,8 +13,9 @@ from mirnet.imaging.quantize import to_float
 from mirnet.inference.treatment import LUMA, NORMAL
 
 Pixels = NDArray[Any]
-BLANK = 1 / 255
-"""Deviation of each channel below which nothing is on a picture."""
+BLANK, BLANK_DEEP = 1 / 255, 1 / 4095
+"""Deviation of each channel below which nothing is on a picture, of 8 bits and of more: what was
+taken in next to no light may be a single step of the former."""
 LOOKED_AT = 1024
 """Rows and columns in the middle that the noise is measured on."""
 DARK, WHITE = 1 / 255, 254 / 255
@@ -43,7 +44,7 @@ def doubts_before(views: Sequence[Pixels], expected: Expected) -> tuple[str, ...
 def _doubts(pixels: Pixels, expected: Expected) -> dict[str, str]:
     """What speaks against restoring one picture, by what it is about."""
     seen = _thinned(pixels)
-    if float(seen.std((0, 1)).max()) < BLANK:
+    if float(seen.std((0, 1)).max()) < (BLANK if pixels.dtype == np.uint8 else BLANK_DEEP):
         return {"blank": "is blank: there is nothing to restore"}
     doubts = {}
     mean = float(_luma(seen).mean())

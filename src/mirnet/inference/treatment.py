@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TypedDict
 
 import torch
@@ -55,11 +56,12 @@ class Treatment:
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in ("strength", "detail"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is from 0 to 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+                raise ValueError(f"{name} is a number from 0 to 1, got {value!r}")
         if type(self.enlarge) is not int or self.enlarge not in ENLARGEMENTS:
             raise ValueError(
-                f"enlarge is a whole number from 1 to {ENLARGEMENTS[-1]}, got {self.enlarge}"
+                f"enlarge is a whole number from 1 to {ENLARGEMENTS[-1]}, got {self.enlarge!r}"
             )
         if self.chroma_only and self.detail:
             raise ValueError("detail comes back with the luma, which chroma_only keeps anyway")
