@@ -7,7 +7,8 @@
     │   ├── UnsafeCheckpointError    it is a pickle that holds code
     │   └── UnknownWeightsError      no weights of that name are known
     ├── PhotoError                   a photo can't be read, written or restored
-    │   └── DamagedPhotoError        it is cut or overwritten; some of it may be decoded
+    │   ├── DamagedPhotoError        it is cut or overwritten; some of it may be decoded
+    │   └── StoreError               its store does not answer, and may do so later
     ├── DeviceError                  a device or its arithmetic is not there
     ├── DataError                    a data folder is incomplete or inconsistent
     ├── NonFiniteError               a computation left the finite numbers
@@ -57,6 +58,10 @@ class PhotoError(MirnetError):
 
 class DamagedPhotoError(PhotoError):
     """A photo is cut or overwritten. What can be decoded of it is given where that is asked for."""
+
+
+class StoreError(PhotoError):
+    """A store does not answer, or breaks off, again and again. It is no fault of the photo's."""
 
 
 class DeviceError(MirnetError):

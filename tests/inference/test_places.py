@@ -40,6 +40,15 @@ def test_what_other_processes_do_not_reach_is_refused(text: str) -> None:
         placed(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["http://[::1]:8000/a.jpg", "sftp://[fe80::1]/in", "s3://bucket/a::b.jpg"]
+)
+def test_two_colons_are_no_more_than_that(text: str) -> None:
+    place = placed(text)
+    assert isinstance(place, Address)
+    assert place.text == text
+
+
 def test_what_lies_in_a_folder_is_told_through_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")

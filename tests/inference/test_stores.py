@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
 from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +20,7 @@ import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from mirnet.errors import MissingDependencyError, PhotoError
+from mirnet.errors import MissingDependencyError, PhotoError, StoreError
 from mirnet.inference import stores
 from mirnet.inference.batch import Outcome, still_to_do
 from mirnet.inference.jobs import Job, Plan
@@ -153,6 +159,25 @@ def test_a_name_that_leads_out_of_the_output_is_refused(
     assert "has a name that no file here can have" in next(iter(made.faults.values()))
 
 
+def test_folders_without_end_are_given_up(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ls(self: Folder, path: str, *given: Any, **kind: Any) -> Any:
+        return [{"name": f"{path}/again", "type": "directory"}]
+
+    monkeypatch.setattr(Folder, "ls", ls)
+    (fault,) = plan([str(shelf)], tmp_path / "out", suffix=None).faults.values()
+    assert fault.startswith(f"{shelf}: has more than 100,000 folders, or 64 and more one in ano")
+    assert fault.endswith("in a list (--from-file)")
+    wide = [{"name": f"{tmp_path}/shelf/{i}", "type": "directory"} for i in range(8)]
+    below = lambda self, path, **_: wide if path.endswith("shelf") else []  # noqa: E731
+    monkeypatch.setattr(Folder, "ls", below)
+    assert files_below(shelf) == []
+    monkeypatch.setattr(stores, "FOLDERS", 8)
+    with pytest.raises(PhotoError, match="has more than 8 folders"):
+        files_below(shelf)
+
+
 def test_a_list_mirrors_what_all_its_addresses_lie_in(tmp_path: Path) -> None:
     listing = tmp_path / "list.txt"
     listing.write_text("file:///d/in/x/a.jpg\nfile:///d/in/y/b.jpg\n")
@@ -175,11 +200,12 @@ def test_a_download_that_fails_is_tried_again(shelf: Address, tmp_path: Path) ->
     fetch(shelf / "a.jpg", tmp_path / "here")
     assert (tmp_path / "here").read_bytes() == b"whole"
     Folder.failures += [ConnectionError("reset")] * 3
-    with pytest.raises(PhotoError, match=r"a\.jpg: the store can't be used \(ConnectionError: res"):
+    with pytest.raises(StoreError, match=r"a\.jpg: the store can't be used \(ConnectionError: res"):
         fetch(shelf / "a.jpg", tmp_path / "here")
     Folder.failures += [PermissionError("no"), ConnectionError("never asked")]
-    with pytest.raises(PhotoError, match="PermissionError: no"):
+    with pytest.raises(PhotoError, match="PermissionError: no") as raised:
         fetch(shelf / "a.jpg", tmp_path / "here")
+    assert not isinstance(raised.value, StoreError), "another try would give the same"
     assert len(Folder.failures) == 1
     Folder.failures.clear()
     with pytest.raises(PhotoError, match="there is no such photo"):
@@ -218,8 +244,35 @@ def test_a_server_that_fails_is_asked_again_and_not_said_to_lack_the_photo(
             fetch(photo, tmp_path / "here")
         assert len(answers) > 14, "it was asked again"
         server.shutdown()
-    with pytest.raises(PhotoError, match="the store can't be used"):
+    with pytest.raises(StoreError, match="the store can't be used"):
         fetch(photo, tmp_path / "here")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_a_server_with_an_address_of_six_is_reached(tmp_path: Path) -> None:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a::b.jpg").write_bytes(b"whole")
+    pages = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "in"))
+    with Server(("::1", 0), pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetch(Address(f"http://[::1]:{server.server_port}/a::b.jpg"), tmp_path / "here")
+        server.shutdown()
+    assert (tmp_path / "here").read_bytes() == b"whole"
+
+
+def test_a_server_that_falls_silent_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client would wait five minutes, and give up a file that takes longer."""
+    monkeypatch.setattr(stores, "SILENT_S", 0.2)
+    monkeypatch.setattr(stores, "PAUSES_S", (0.0, 0.0))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = Address(f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg")
+        with pytest.raises(StoreError, match=r"the store can't be used \(\w*Timeout"):
+            fetch(place, tmp_path / "here")
 
 
 @pytest.mark.parametrize("told", [101, 0])
@@ -291,6 +344,9 @@ def test_a_ledger_in_a_store_is_read_and_written_whole(
     assert len(file.read_text().splitlines()) == 2
     Folder.failures += [PermissionError("no")]
     with pytest.raises(PhotoError, match="PermissionError"):
+        Ledger(shelf).save()
+    Folder.failures += [FileNotFoundError("The specified bucket does not exist")]
+    with pytest.raises(PhotoError, match="the bucket or folder to write to is not there; make it"):
         Ledger(shelf).save()
 
 

@@ -97,7 +97,7 @@ def placed(text: str) -> Location:
     if match is None:
         return Path(text)
     protocol, rest = match[1].lower(), match[2].rstrip("/")
-    if protocol == "memory" or "::" in rest:
+    if protocol == "memory" or re.search(r"::[a-z][a-z0-9+.-]*://", rest, re.IGNORECASE):
         raise PhotoError(f"{protocol}://…: can't be reached from other processes; name a store")
     if not {".", ".."}.isdisjoint(rest.split("?")[0].split("/")):
         raise PhotoError(f"{protocol}://…: has . or .. in it; give the address without")

@@ -120,9 +120,7 @@ def plan(
         chosen = suffix or _written_suffix(source, depth)
         target = output / _renamed(below, chosen, is_alone=stems[below.with_suffix("")] == 1)
         at = identity(target)
-        if isinstance(target, Address) and "::" in target.text:
-            made.refuse(source, "has a name that no file in a store can have; rename it")
-        elif at == real:
+        if at == real:
             made.refuse(source, "the output would be the input itself; name another folder with -o")
         elif at in sources or any(is_within(target, folder) for folder in around):
             made.refuse(source, f"{target} would lie among the photos; name another folder with -o")

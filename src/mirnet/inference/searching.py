@@ -78,11 +78,8 @@ def _stored(
 
 
 def _safe(address: Address, below: Path, made: Plan) -> Iterator[tuple[Address, Path]]:
-    """It, if its place is below the output folder: stores take any letters for a name.
-
-    Two colons would make their client read another file.
-    """
-    if below.is_absolute() or ".." in below.parts or "\0" in str(below) or "::" in str(address):
+    """It, if its place is below the output folder: stores take any letters for a name."""
+    if below.is_absolute() or ".." in below.parts or "\0" in str(below):
         made.refuse(address, "has a name that no file here can have; rename it")
     else:
         yield address, below

@@ -15,8 +15,14 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from mirnet.atomic import temporary_name
-from mirnet.errors import MirnetError, MissingDependencyError, PhotoError, one_line
-from mirnet.inference.places import Address
+from mirnet.errors import (
+    MirnetError,
+    MissingDependencyError,
+    PhotoError,
+    StoreError,
+    one_line,
+)
+from mirnet.inference.places import QUERIED, Address
 
 URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s/?#'\"]*@)?([^\s?'\"<>]*)(?:\?[^\s'\"<>]*)?", re.I)
 WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"))
@@ -28,6 +34,10 @@ PIECE = 1 << 23
 """Bytes that are read at a time."""
 PAUSES_S = (1.0, 4.0)
 """Before the second and the third try."""
+SILENT_S = 60.0
+"""After so long without a byte a server is not waited for, in seconds."""
+FOLDERS, DEPTH = 100_000, 64
+"""The most folders below one, and folders in another: pages may link to each other without end."""
 MISSING = (404, 410)
 """HTTP's statuses of what is not there."""
 SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
@@ -58,7 +68,7 @@ def files_below(folder: Address) -> list[tuple[Address, PurePath]]:
     """All files in a folder and below it in the order of their names, each with its place there.
 
     Empty for a folder that is not there: most stores have none that is empty. Raises PhotoError if
-    it can't be listed.
+    it can't be listed, or has no end.
     """
 
     def found() -> list[tuple[Address, PurePath]]:
@@ -68,7 +78,7 @@ def files_below(folder: Address) -> list[tuple[Address, PurePath]]:
         try:
             # What most others call `find` leaves out what it could not list.
             has_own = folder.protocol in WHOLE
-            listed = store.find(root, detail=True) if has_own else _walked(store, root)
+            listed = store.find(root, detail=True) if has_own else _walked(folder, store, root)
         except FileNotFoundError:
             return []
         below = {path.removeprefix(around): info for path, info in listed.items()}
@@ -80,8 +90,9 @@ def files_below(folder: Address) -> list[tuple[Address, PurePath]]:
     return _patiently(folder, found)
 
 
-def _walked(store: Any, root: str) -> dict[str, dict[str, Any]]:
+def _walked(folder: Address, store: Any, root: str) -> dict[str, dict[str, Any]]:
     """All files below a folder by their names; raises whatever keeps one from being listed."""
+    deepest = root.rstrip("/").count("/") + DEPTH
     found: dict[str, dict[str, Any]] = {}
     waiting, visited = [root], set[str]()
     while waiting:
@@ -89,6 +100,11 @@ def _walked(store: Any, root: str) -> dict[str, dict[str, Any]]:
         if here in visited:
             continue
         visited.add(here)
+        if len(visited) > FOLDERS or here.count("/") > deepest:
+            raise PhotoError(
+                f"{folder}: has more than {FOLDERS:,} folders, or {DEPTH} and more one in another; "
+                "name a part of it, or its photos in a list (--from-file)"
+            )
         for info in store.ls(here, detail=True):
             if not info["name"].startswith(f"{root.rstrip('/')}/"):
                 continue  # a link of a page to another
@@ -160,7 +176,7 @@ def put(path: Path, address: Address) -> None:
                 store.rm_file(temporary)
             raise
 
-    _patiently(address, sent)
+    _patiently(address, sent, missing="the bucket or folder to write to is not there; make it")
 
 
 def read_text(address: Address) -> str:
@@ -178,10 +194,22 @@ def read_text(address: Address) -> str:
 def _reached(address: Address) -> tuple[Any, str]:
     """The store, for this thread, and what it calls the place."""
     require_client(address.protocol)
-    from fsspec.core import url_to_fs  # noqa: PLC0415  (optional)
+    from fsspec import filesystem, get_filesystem_class  # noqa: PLC0415  (optional)
 
-    store, path = url_to_fs(address.text)
-    return store, str(path)
+    # Not by `url_to_fs`: for that, two colons in a name or in a host begin another address.
+    kind = get_filesystem_class(address.protocol)
+    options = _options(address.protocol) | kind._get_kwargs_from_urls(address.text)
+    return filesystem(address.protocol, **options), str(kind._strip_protocol(address.text))
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """For a store's client. That of HTTP would give up a file that takes more than five minutes."""
+    if protocol not in QUERIED:
+        return {}
+    from aiohttp import ClientTimeout  # noqa: PLC0415  (what fsspec speaks HTTP with)
+
+    patience = ClientTimeout(total=None, sock_connect=SILENT_S, sock_read=SILENT_S)
+    return {"client_kwargs": {"timeout": patience}}
 
 
 def _version(info: dict[str, Any]) -> str | None:
@@ -190,8 +218,13 @@ def _version(info: dict[str, Any]) -> str | None:
     return None if told is None else f"{info.get('size')} {told}"
 
 
-def _patiently(address: Address, do: Callable[[], Got]) -> Got:
-    """Try again for a while: a connection that failed is no fault of the photo's."""
+def _patiently(
+    address: Address, do: Callable[[], Got], missing: str = "there is no such photo or folder"
+) -> Got:
+    """Try again for a while: a connection that failed is no fault of the photo's.
+
+    Raises PhotoError for what another try would not mend, and StoreError if the last one failed.
+    """
     for pause_s in _pauses():
         try:
             return do()
@@ -200,10 +233,11 @@ def _patiently(address: Address, do: Callable[[], Got]) -> Got:
         except Exception as found:  # noqa: BLE001  (each client has its own)
             error = _behind(found)
             if isinstance(error, FileNotFoundError):
-                raise PhotoError(f"{address}: there is no such photo or folder") from None
-            if pause_s is None or isinstance(error, SETTLED):
+                raise PhotoError(f"{address}: {missing}") from None
+            is_settled = isinstance(error, SETTLED)
+            if pause_s is None or is_settled:
                 # Not from the error: its traceback may show the address in full.
-                raise PhotoError(
+                raise (PhotoError if is_settled else StoreError)(
                     f"{address}: the store can't be used ({_why(address, error)}); check the "
                     "address, and that this machine may read and write there"
                 ) from None

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from mirnet.errors import ClusterError, DeviceError
+from mirnet.errors import ClusterError, DeviceError, StoreError
 from mirnet.inference.batch import Outcome
 from mirnet.inference.cluster import dispatch
 from mirnet.inference.cluster.crew import Answer, Member
-from mirnet.inference.cluster.dispatch import DEATHS, UNREADY, USELESS, run_on_cluster
+from mirnet.inference.cluster.dispatch import CUT_OFF, DEATHS, UNREADY, USELESS, run_on_cluster
 from mirnet.inference.cluster.session import Place
 from mirnet.inference.cluster.worker import AT_ONCE, Came
 from mirnet.inference.jobs import Job, Plan
@@ -29,6 +29,7 @@ class Cluster:
 
     def __init__(self, *nodes: str, kills: Kills = lambda node, name: None) -> None:
         self.alive, self.kills = list(nodes), kills
+        self.cut_off: set[str] = set()
         self.members: list[Member] = []
         self.given: list[tuple[str, list[str]]] = []
         self.has_head = True
@@ -53,7 +54,12 @@ class Cluster:
     def give(self, member: Member, job: Job) -> None:
         member.jobs.append(job)
         self.given.append((member.place.node, [each.source.name for each in member.jobs]))
-        self._answer(member, job, Came("content"))
+        self._answer(member, job, self.came(job))
+
+    def came(self, job: Job) -> Came:
+        if job.source.name not in self.cut_off:
+            return Came("content")
+        return Came(failure=f"{job.source}: the store can't be used", is_cut_off=True)
 
     def answer(self, timeout_s: float) -> Answer | None:
         return self._answers.popleft() if self._answers else None
@@ -101,6 +107,20 @@ def test_a_worker_has_no_more_than_three_in_hand_and_all_work(run: Callable[...,
     assert max(len(hand) for _, hand in cluster.given) == AT_ONCE
     assert {node for node, _ in cluster.given} == {"a", "b"}
     assert cluster.members == []
+
+
+def test_a_store_that_answers_no_more_ends_the_batch(run: Callable[..., Outcome]) -> None:
+    """Each photo would cost its tries. One that comes between shows that it answers."""
+    names = [*map(str, range(60))]
+    cluster, outcome = Cluster("a", "b"), Outcome()
+    cluster.cut_off = {*names[5:]}
+    with pytest.raises(StoreError, match=r"can't be used; so did the 19 photos before it, .*again"):
+        run(cluster, *names, outcome=outcome)
+    assert (outcome.restored, len(outcome.failures)) == (5, CUT_OFF)
+    assert len(cluster.given) < 40
+    cluster = Cluster("a", "b")
+    cluster.cut_off = {*names} - {*names[::15]}
+    assert len(run(cluster, *names).failures) == 56
 
 
 def test_what_a_dead_worker_had_goes_alone_to_another_node(run: Callable[..., Outcome]) -> None:

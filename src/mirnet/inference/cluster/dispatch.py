@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mirnet.atomic import marked
 from mirnet.environment import code_sha256
-from mirnet.errors import ClusterError, MirnetError
+from mirnet.errors import ClusterError, MirnetError, StoreError
 from mirnet.inference.batch import Outcome, Todo, still_to_do
 from mirnet.inference.cluster.crew import Answer, Crew, Member
 from mirnet.inference.cluster.session import Place, Session, connected, why_it_died
@@ -31,6 +31,8 @@ DEATHS = 3
 UNREADY, USELESS = 3, 10
 """When so many workers have died at a place, one after the other, before they were ready or without
 having restored a photo, it is given up."""
+CUT_OFF = 20
+"""When a store has not answered for so many photos, one after the other, it is lost."""
 PATIENCE_S = 5.0
 """So often the cluster is asked whether it is still there."""
 SLOW_S = 60.0
@@ -77,6 +79,7 @@ def run_on_cluster(
             ledger in a store can't be.
         ClusterError: there is no cluster, a node lacks what it should have in common, or all
             workers are lost.
+        StoreError: a store does not answer any more.
         MissingDependencyError: Ray, or what speaks to a store, is not installed.
     """
     if cores_per_worker < 1:
@@ -107,6 +110,7 @@ class _Dispatch:
         self._outcome, self._progress = outcome, progress
         self._waiting, self._again = deque(todo.jobs), deque[Job]()
         self._done, self._slow = 0, time.monotonic() + SLOW_S
+        self._cut_off = 0
         self._died_of: dict[Job, list[str]] = {}  # the nodes
         self._died_at: Counter[Place] = Counter()
 
@@ -155,6 +159,7 @@ class _Dispatch:
             member.signature = came
         else:
             self._note(member, job, came)
+            self._require_store(came)
         self._feed(member)
 
     def _note(self, member: Member, job: Job, came: Came) -> None:
@@ -171,6 +176,15 @@ class _Dispatch:
             self._outcome.note_failed(job, came.failure)
             member.jobs.remove(job)
         self._count(job)
+
+    def _require_store(self, came: Came) -> None:
+        """Raise StoreError if photo after photo fails by a store: each costs time, all would."""
+        self._cut_off = self._cut_off + 1 if came.is_cut_off else 0
+        if self._cut_off == CUT_OFF:
+            raise StoreError(
+                f"{came.failure}; so did the {CUT_OFF - 1} photos before it, and the batch ends "
+                "here: run the same command again to go on"
+            )
 
     def _feed(self, member: Member) -> None:
         """Give a worker what it has room for; what one has died of goes alone."""

@@ -16,7 +16,7 @@ from threading import Lock
 
 from mirnet.atomic import remove_leftovers, signature
 from mirnet.environment import code_sha256
-from mirnet.errors import ClusterError, MissingDependencyError, in_names
+from mirnet.errors import ClusterError, MissingDependencyError, StoreError, in_names
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Steps, reason
 from mirnet.inference.cluster.nearby import Nearby, nearby
@@ -62,12 +62,14 @@ class Came:
         content: what its content is known by.
         notes: what is doubtful or was left out of the result.
         failure: why it was not restored, in one line.
+        is_cut_off: whether a store that did not answer is why.
         said: what was logged meanwhile, with its level.
     """
 
     content: str = ""
     notes: tuple[str, ...] = ()
     failure: str | None = None
+    is_cut_off: bool = False
     said: tuple[tuple[int, str], ...] = ()
 
 
@@ -109,7 +111,8 @@ class Worker:
                 # An address's own fault names it, and needs no name before it.
                 doubled = f"{job.source}: {job.source}: "
                 why = why.replace(doubled, f"{job.source}: ", 1)
-                return Came(failure=why, said=self._log.taken())
+                is_cut_off = isinstance(error, StoreError)
+                return Came(failure=why, is_cut_off=is_cut_off, said=self._log.taken())
 
     def finish(self) -> list[tuple[Job, Came]]:
         """Wait for what is being written; nothing is written any more. Returns the last results."""
