@@ -1,13 +1,18 @@
+import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from mirnet.errors import ConfigError
+from mirnet.web import gate
 from mirnet.web.gate import Gate
 from mirnet.web.settings import Settings
 
@@ -106,6 +111,26 @@ def test_a_body_is_bounded_whether_its_length_is_told_or_not() -> None:
     assert bounded.post("/v1/jobs", headers={"Content-Length": "many"}).status_code == 413
 
 
+@pytest.mark.parametrize(("rate", "is_refused"), [(1 << 20, True), (1, False)])
+def test_a_body_that_hardly_comes_is_not_waited_for(
+    rate: int, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "ARRIVING_S", 0.05)
+    monkeypatch.setattr(gate, "LEAST_RATE", rate)
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": bytes(100), "more_body": True}
+
+    async def read() -> None:
+        body = gate._Body(receive, 1 << 20)
+        for _ in range(10):
+            await body()
+
+    with pytest.raises(HTTPException, match="408") if is_refused else nullcontext():
+        asyncio.run(read())
+
+
 def test_what_is_no_upload_is_small() -> None:
     response = client().post("/", content=bytes(1 << 17))
     assert response.status_code == 413
@@ -114,9 +139,9 @@ def test_what_is_no_upload_is_small() -> None:
 
 def test_refusals_are_counted() -> None:
     counted: list[int] = []
-    gate = Gate(Starlette(), Settings(), counted.append)
-    TestClient(gate, "http://127.0.0.1:8765").get("/", headers={"Host": "evil.example"})
-    TestClient(gate, "http://127.0.0.1:8765").get("/nowhere")
+    guard = Gate(Starlette(), Settings(), counted.append)
+    TestClient(guard, "http://127.0.0.1:8765").get("/", headers={"Host": "evil.example"})
+    TestClient(guard, "http://127.0.0.1:8765").get("/nowhere")
     assert counted == [421, 404]
 
 

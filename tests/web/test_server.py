@@ -361,6 +361,10 @@ def test_openapi_names_every_option(server: Server) -> None:
     assert list(events["200"]["content"]) == ["text/event-stream"]
     assert "404" in events
     assert "409" in told["/v1/jobs/{id}/result"]["get"]["responses"]
+    zipped = told["/v1/zip"]["post"]["responses"]
+    assert list(zipped["200"]["content"]) == ["application/zip"]
+    assert list(told["/v1/jobs/{id}/result"]["get"]["responses"]["200"]["content"]) == ["image/*"]
+    assert "400" in zipped
     assert "503" in told["/readyz"]["get"]["responses"]
 
 
@@ -371,6 +375,23 @@ def test_head_answers_as_get_without_the_body(path: str, server: Server) -> None
     assert (asked.status_code, asked.content) == (got.status_code, b"") == (200, b"")
     assert asked.headers["Content-Type"] == got.headers["Content-Type"]
     assert http.head("/v1/restore").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/jobs", "GET, HEAD, POST"),
+        ("PATCH", "/v1/jobs/some", "DELETE, GET"),
+        ("GET", "/v1/restore", "POST"),
+        ("POST", "/", "GET, HEAD"),
+        ("POST", "/page/app.js", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_a_path_has_not_is_answered_by_those_it_has(
+    method: str, path: str, allowed: str, server: Server
+) -> None:
+    refused = server.http().request(method, path)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
 
 
 def test_an_upload_that_is_broken_off_leaves_no_job_and_no_file(server: Server) -> None:

@@ -182,6 +182,8 @@ def _parsed(address: str | Path) -> _Address:
             f"{address}: weights on a hub need huggingface_hub from 2.0 on; "
             'pip install "mirnet[hub]"'
         ) from error
+    if not _hub():
+        raise CheckpointError(f"{address}: HF_ENDPOINT is empty; unset it, or name a hub there")
     text = SCHEME.sub("hf://", _text(address), count=1)
     try:
         uri = parse_hf_uri(text)

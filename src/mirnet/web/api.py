@@ -24,7 +24,7 @@ from mirnet.errors import MirnetError
 from mirnet.imaging.io import SUFFIXES
 from mirnet.tasks.registry import TASKS
 from mirnet.units import counted
-from mirnet.web.documents import EVENTS, FORM, JOB, RESTORED, refusals
+from mirnet.web.documents import EVENTS, FORM, JOB, PICTURE, RESTORED, ZIP, refusals
 from mirnet.web.intake import TooLargeError, accepted
 from mirnet.web.job import Job
 from mirnet.web.jobs import MOST_KEPT, SPARE, BusyError, Jobs
@@ -101,7 +101,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
         "/jobs/{id}/result",
         summary="The restored photo",
         response_class=FileResponse,
-        responses=refusals(404, 409),
+        responses=PICTURE,
     )
     def result(id: str) -> FileResponse:
         job = _done(jobs, id)
@@ -112,7 +112,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
         "/jobs/{id}/{picture}",
         summary="A picture of it for a browser",
         response_class=FileResponse,
-        responses=refusals(404, 409),
+        responses=PICTURE,
     )
     def picture(id: str, picture: str) -> FileResponse:
         job = _known(jobs, id)
@@ -146,7 +146,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
         "/zip",
         summary="Results of several jobs",
         response_class=StreamingResponse,
-        responses=refusals(404, 409, 422, 507),
+        responses=ZIP,
     )
     def zip_of(
         ids: Annotated[list[str], Body(embed=True, max_length=MOST_KEPT)],
@@ -157,7 +157,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
         "/zip",
         summary="The same, as a link",
         response_class=StreamingResponse,
-        responses=refusals(404, 409, 422, 507),
+        responses=ZIP,
     )
     def zip_link(
         ids: Annotated[str, Query(description="separated by commas")],
@@ -208,7 +208,8 @@ async def _arrive(request: Request, jobs: Jobs, settings: Settings) -> Job:
     except BusyError as error:
         raise HTTPException(429, str(error), {"Retry-After": str(error.retry_s)}) from error
     try:
-        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "multipart/form-data":
             raise HTTPException(415, "send multipart/form-data, with the file in the field photo")
         async with asyncio.timeout(ARRIVAL_S), request.form(max_files=2, max_fields=32) as form:
             return await run_in_threadpool(accepted, form, settings, jobs.folder)

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import mirnet
@@ -30,6 +31,8 @@ HEADED = frozenset(
     ("/", "/healthz", "/readyz", "/metrics", "/v1/models", "/v1/jobs", "/v1/openapi.json")
 )
 """Paths that answer HEAD as GET, without the body, beside the files of the page."""
+METHODS = ("DELETE", "GET", "POST")
+"""Of all routes."""
 FORGET_S = 2.0
 """Between two looks for old results, in seconds."""
 
@@ -90,10 +93,13 @@ def create_app(
         return Response(telemetry.text(jobs.waiting), media_type="text/plain; version=0.0.4")
 
     @app.exception_handler(StarletteHTTPException)
-    async def refuse(_: Request, error: StarletteHTTPException) -> JSONResponse:
+    async def refuse(request: Request, error: StarletteHTTPException) -> JSONResponse:
         # A name from a client may hold what can't be encoded.
         detail = in_fields(str(error.detail)).encode("utf-8", "replace").decode()
-        return JSONResponse({"detail": detail}, error.status_code, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_allowed(app, request.scope))
+        return JSONResponse({"detail": detail}, error.status_code, headers)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_values(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -102,6 +108,18 @@ def create_app(
         return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
 
     return Gate(_Heads(app), settings, telemetry.refuse), jobs.close
+
+
+def _allowed(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods that a path has: the route that refuses knows its own alone."""
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+    methods = [
+        method
+        for method in METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    is_headed = not methods or scope["path"] in HEADED
+    return sorted({*(methods or ["GET"]), *(["HEAD"] if is_headed else [])})
 
 
 class _Heads:

@@ -63,7 +63,7 @@ FORM: dict[str, Any] = {
 """Of a route that takes a photo."""
 
 _WHY: dict[int, str] = {
-    400: "The photo did not arrive whole, or the form can't be read",
+    400: "The photo did not arrive whole, or the form or the list can't be read",
     401: "The token is missing or wrong",
     403: "A page of another site asks",
     404: "There is no such job, or no such picture of it",
@@ -141,12 +141,27 @@ EVENTS: dict[int | str, dict[str, Any]] = {
 }
 """What a route answers that tells of a job as it goes on."""
 
+
+def _file(kind: str, description: str) -> dict[str, Any]:
+    content = {kind: {"schema": {"type": "string", "format": "binary"}}}
+    return {"description": description, "content": content}
+
+
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: _file("image/*", "The picture"),
+    **refusals(404, 409),
+}
+"""What a route answers that gives a picture of a job."""
+
+ZIP: dict[int | str, dict[str, Any]] = {
+    200: _file("application/zip", "The photos under their names"),
+    **refusals(400, 404, 409, 422, 507),
+}
+"""What a route answers that gives results of several jobs."""
+
 RESTORED: dict[str, Any] = {
     "responses": {
-        200: {
-            "description": "The restored photo; what is doubtful in it is in X-Mirnet-Notes",
-            "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
-        },
+        200: _file("image/*", "The restored photo; what is doubtful in it is in X-Mirnet-Notes"),
         **ARRIVAL,
         **refusals(500),
     },

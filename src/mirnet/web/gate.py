@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ SILENT_S = 1.0
 """After so long without a byte it is no longer read."""
 ARRIVING_S = 30.0
 """The longest silence of a body that is wanted, in seconds."""
+LEAST_RATE = 4 << 10
+"""Bytes a second that come on the mean, once that time is over: who waits holds a place."""
 UPLOADS = frozenset(("/v1/jobs", "/v1/restore"))
 SMALL = 1 << 16
 """Bytes that any other request may have."""
@@ -188,9 +191,12 @@ class _Body:
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive, self._most = receive, most
         self._taken, self._is_read = 0, False
+        self._began = time.monotonic()
 
     async def __call__(self) -> Message:
-        """The next part; HTTPException if it is too much, or does not come."""
+        """The next part; HTTPException if it is too much, or hardly comes."""
+        if not self._is_read:
+            self._require_pace()
         try:
             message = await self._next(None if self._is_read else ARRIVING_S)
         except TimeoutError as error:
@@ -202,6 +208,13 @@ class _Body:
             refusal = _too_large(self._most)
             raise HTTPException(refusal.status, refusal.detail)
         return message
+
+    def _require_pace(self) -> None:
+        took_s = time.monotonic() - self._began
+        if took_s > ARRIVING_S and self._taken < LEAST_RATE * took_s:
+            raise HTTPException(
+                408, f"less than {LEAST_RATE >> 10} KiB came a second; send it by a faster line"
+            )
 
     async def drain(self) -> None:
         """Read what is left and drop it, for a while."""

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from starlette.datastructures import FormData, UploadFile
 
-from mirnet.checkpoints.catalog import CATALOG
+from mirnet.checkpoints.catalog import CATALOG, resolve
 from mirnet.errors import MirnetError, in_names
 from mirnet.imaging.io import check_writable, read_header, suffixes_of, written_suffix
 from mirnet.imaging.photo import PhotoHeader
@@ -89,7 +89,10 @@ def _weights(order: Order) -> tuple[str, str, int]:
             f"weights: must be one of {', '.join(CATALOG)}, got {order.weights[:40]!r}"
         )
     name = weights_for(order.task, order.weights)
-    checkpoint_for_photos(order.task, name, enlarges=order.enlarge > 1)
+    try:
+        checkpoint_for_photos(order.task, name, enlarges=order.enlarge > 1)
+    except MirnetError as error:
+        raise MirnetError(in_names(str(error), {resolve(name): name})) from error
     task = CATALOG[name].task
     return name, task, TASKS[task].views
 

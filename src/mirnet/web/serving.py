@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import h11
 import torch
 import uvicorn
 from filelock import FileLock, Timeout
@@ -27,7 +28,7 @@ PREFIX, LOCK = "mirnet-serve-", ".lock"
 """Of the folders for files, and in each of them."""
 YOUNG_S = 60.0
 HEAD_S = 20.0
-"""How long a connection may be silent before its first request, in seconds."""
+"""How long the head of a request may take to come, in seconds."""
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than clients do, who would meet its end."""
 GRACE_S = 3
@@ -129,21 +130,36 @@ def _remove_if_dead(folder: Path) -> None:
 
 
 class _Protocol(H11Protocol):
-    """HTTP that hangs up on who connects and sends no request."""
+    """HTTP that hangs up on who sends no request, or half of one's head."""
+
+    _silence: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._silence = self.loop.call_later(HEAD_S, self._hang_up)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the rest of a head, of the first request and of those that follow."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._expect_head()
+        else:
+            self._expect_no_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
-        self._silence.cancel()
+        self._expect_no_head()
         super().connection_lost(exc)
 
-    def _hang_up(self) -> None:
-        if self.cycle is None:
-            self.transport.close()
+    def _expect_head(self) -> None:
+        if self._silence is None:
+            self._silence = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _expect_no_head(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
 
 
 def _allow_many_files() -> None:
