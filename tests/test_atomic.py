@@ -149,6 +149,24 @@ def test_only_what_dead_processes_of_this_machine_left_is_removed(
     remove_leftovers(tmp_path / "nowhere")
 
 
+def test_what_another_container_writes_is_left_until_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its processes have numbers that are nobody's here, or another's."""
+    nobody = 2**22 + 1
+    ours, theirs = (
+        tmp_path / f"{signature()}{name}.tmp.png".replace(f"-{os.getpid()}-", f"-{nobody}-")
+        for name in ("a", "b")
+    )
+    theirs = theirs.with_name(theirs.name.replace(signature().split("-")[3], "01234567"))
+    old = theirs.with_name(f"{theirs.name}.old")
+    for file in (ours, theirs, old):
+        file.touch()
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path)
+    assert [*tmp_path.iterdir()] == [theirs]
+
+
 def test_a_folder_of_a_process_that_was_killed_goes_with_what_is_in_it(tmp_path: Path) -> None:
     script = "import os, sys; from mirnet.atomic import *; from pathlib import Path\n"
     script += "with temporary_folder(Path(sys.argv[1])) as here: (here / 'a').touch(); os._exit(1)"

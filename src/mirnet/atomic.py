@@ -7,12 +7,17 @@ import platform
 import secrets
 import shutil
 import stat
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
+
+OLD_S = 24 * 3600.0
+"""After so many seconds nobody is taken to write a file still."""
 
 
 @contextmanager
@@ -104,12 +109,16 @@ def new_folder(folder: Path) -> Iterator[None]:
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files and folders in ``folder`` of this machine's processes that are dead.
 
-    Only a process that was killed at once leaves any. What can't be removed stays.
+    Only a process that was killed at once leaves any. What can't be removed stays. Those of a
+    container with this machine's name, whose processes can't be seen from here, and those from
+    before the machine was started go when they are a day old.
     """
     with suppress(OSError):
         for file in folder.glob(f"{_prefix()}*.tmp*"):
-            process = file.name.removeprefix(_prefix()).partition("-")[0]
-            if process.isdigit() and not psutil.pid_exists(int(process)):
+            process, _, rest = file.name.removeprefix(_prefix()).partition("-")
+            where = rest.partition("-")[0]
+            can_be_dead = process.isdigit() and not psutil.pid_exists(int(process))
+            if can_be_dead and (where == _where() or _is_old(file)):
                 if file.is_dir():
                     shutil.rmtree(file, ignore_errors=True)
                 else:
@@ -118,7 +127,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def signature() -> str:
     """How the names of this process's temporary files begin, and of no other's on any machine."""
-    return f"{_prefix()}{os.getpid()}-"
+    return f"{_prefix()}{os.getpid()}-{_where()}-"
 
 
 def remove_signed(folder: Path, signed: str) -> None:
@@ -140,6 +149,20 @@ def temporary_name(suffix: str) -> str:
 def _prefix() -> str:
     """How this machine's temporary names begin: on a shared disk, another has the same numbers."""
     return f".mirnet-{zlib.crc32(platform.node().encode()):08x}-"
+
+
+@cache
+def _where() -> str:
+    """What tells the processes that this one sees from those of other containers and boots."""
+    seen = ""
+    with suppress(OSError):  # where there is no Linux
+        seen = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        seen += str(Path("/proc/self/ns/pid").readlink())
+    return f"{zlib.crc32(seen.encode()):08x}"
+
+
+def _is_old(file: Path) -> bool:
+    return time.time() - file.stat().st_mtime > OLD_S
 
 
 def _try_to_write(temporary: Path) -> int:

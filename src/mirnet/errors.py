@@ -61,7 +61,16 @@ class DamagedPhotoError(PhotoError):
 
 
 class StoreError(PhotoError):
-    """A store does not answer, or breaks off, again and again. It is no fault of the photo's."""
+    """A store does not answer, or breaks off, again and again. It is no fault of the photo's.
+
+    Attributes:
+        store: which.
+    """
+
+    def __init__(self, message: str, *, store: str) -> None:
+        """Say what is wrong, and of which store."""
+        super().__init__(message)
+        self.store = store
 
 
 class DeviceError(MirnetError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mirnet.atomic import _prefix
+from mirnet.atomic import signature
 from mirnet.errors import PhotoError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome, run
@@ -176,7 +177,10 @@ def test_failures_are_listed_in_the_photos_order(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     plan, output = made(tmp_path, "a"), tmp_path / "out"
     output.mkdir()
-    left = output / f"{_prefix()}{2**22 + 1}-00000000.tmp.png"  # of no process that there can be
+    left = output / f"{signature()}00000000.tmp.png".replace(
+        f"-{os.getpid()}-",
+        f"-{2**22 + 1}-",  # of no process that there can be
+    )
     left.touch()
     run(plan, Copies, output=output)
     assert not left.exists()

@@ -41,8 +41,35 @@ def test_what_other_processes_do_not_reach_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["http://[::1]:8000/a.jpg", "sftp://[fe80::1]/in", "s3://bucket/a::b.jpg"]
+    ("text", "says"),
+    [
+        ("simplecache::https://me:hush@host/a.jpg", "is no address of a store"),
+        (" https://me:hush@host/a.jpg", "is no address of a store"),
+        ("s3:/hush/out", "is no address of a store"),
+        ("file://hush/in", "this one's files are file:///…"),
+        ("ftp://[::1]/hush", "has an address of IPv6 for a host; give its name"),
+        ("abfss://me:hush@host/a", "must hold no name and no password"),
+    ],
 )
+def test_what_is_not_quite_an_address_is_refused_without_showing_it(text: str, says: str) -> None:
+    with pytest.raises(PhotoError, match=says) as raised:
+        placed(text)
+    assert "hush" not in str(raised.value)
+
+
+def test_an_address_is_kept_as_it_was_written() -> None:
+    for text in (
+        "abfss://photos@account.dfs.core.windows.net/in",
+        "https://host/a.jpg?signature=ab/",
+        "file:///folder",
+    ):
+        place = placed(text)
+        assert isinstance(place, Address)
+        assert place.text == text
+    assert str(placed("https://host/in/?a=b/")) == "https://host/in"
+
+
+@pytest.mark.parametrize("text", ["http://[::1]:8000/a.jpg", "s3://bucket/a::b.jpg"])
 def test_two_colons_are_no_more_than_that(text: str) -> None:
     place = placed(text)
     assert isinstance(place, Address)
@@ -67,6 +94,8 @@ def test_what_lies_in_a_folder_is_told_through_links(tmp_path: Path) -> None:
         ("file:////a/b.png", "local:///a/b.png"),
         ("s3a://photos/in", "s3://photos/in"),
         ("gcs://photos/in", "gs://photos/in"),
+        ("ssh://host:22/in", "sftp://host/in"),
+        ("ftp://host:21", "ftp://host"),
     ],
 )
 def test_two_spellings_are_one_place(one: str, other: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ftplib
+import os
 import socket
 import sys
 import threading
@@ -159,6 +161,78 @@ def test_a_name_that_leads_out_of_the_output_is_refused(
     assert "has a name that no file here can have" in next(iter(made.faults.values()))
 
 
+def test_a_folder_that_goes_meanwhile_takes_no_other_with_it(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "sub/b.png", "z/c.png"):
+        (tmp_path / "shelf" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "shelf" / name).touch()
+    as_before, failure = Folder.ls, FileNotFoundError("sub")
+
+    def ls(self: Folder, path: str, *given: Any, **kind: Any) -> Any:
+        if path.endswith("sub"):
+            raise failure
+        return as_before(self, path, *given, **kind)
+
+    monkeypatch.setattr(Folder, "ls", ls)
+    assert [str(place) for _, place in files_below(shelf)] == ["a.png", "z/c.png"]
+    failure.__cause__ = ConnectionResetError("reset")  # as some clients say it
+    with pytest.raises(StoreError, match="reset"):
+        files_below(shelf)
+
+
+def test_a_link_is_known_by_what_it_leads_to(shelf: Address, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"photo")
+    (tmp_path / "shelf" / "a.png").symlink_to(tmp_path / "a.png")
+    os.utime(tmp_path / "a.png", (1, 1))
+    ((link, _),) = files_below(shelf)
+    version = fetch(link, tmp_path / "here")
+    assert content_of(link) == content_of(Address(link.text, version))
+
+
+def test_links_of_pages_become_names_of_a_disk(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "QUERIED", frozenset(("shelf",)))
+    monkeypatch.setattr(stores, "_options", lambda protocol: {})
+    names = (f"my%20b.jpg?token={SECRET}", "..%2F..%2Fetc%2Fa.jpg")
+    inside = [{"name": f"{tmp_path}/shelf/{name}", "type": "file", "size": 1} for name in names]
+    monkeypatch.setattr(Folder, "ls", lambda self, path, **_: inside)
+    assert {str(place) for _, place in files_below(shelf)} == {"my b.jpg", "../../etc/a.jpg"}
+    with pytest.raises(PhotoError, match=r"https://h/in: can't be listed with what follows its \?"):
+        files_below(Address(f"https://h/in?token={SECRET}"))
+
+
+def test_a_name_that_a_client_would_cut_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="has a name that its store's client cuts; rename it"):
+        put(tmp_path / "a.jpg", Address("ftp://host/out/what?1.jpg"))
+
+
+def test_credentials_of_the_configuration_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = {"headers": {"Authorization": SECRET}}
+    monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": secret})
+    given = stores._options("https")["client_kwargs"]
+    assert given["headers"] == secret["headers"]
+    assert given["timeout"].sock_read == stores.SILENT_S
+    assert "headers" not in stores._options("http")["client_kwargs"]
+
+
+def test_each_try_has_a_connection_of_its_own(shelf: Address, tmp_path: Path) -> None:
+    (tmp_path / "shelf" / "a.jpg").write_bytes(b"whole")
+    first, _ = stores._reached(shelf)
+    assert stores._reached(shelf)[0] is first
+    Folder.failures += [ConnectionError("socket is closed")]
+    fetch(shelf / "a.jpg", tmp_path / "here")
+    assert stores._reached(shelf)[0] is not first
+
+
+def test_a_disk_that_is_full_here_is_no_fault_of_the_store(shelf: Address, tmp_path: Path) -> None:
+    (tmp_path / "shelf" / "a.jpg").write_bytes(b"whole")
+    with pytest.raises(PhotoError, match=r"gone: can't be written \(No such file") as raised:
+        fetch(shelf / "a.jpg", tmp_path / "gone" / "here")
+    assert not isinstance(raised.value, StoreError)
+
+
 def test_folders_without_end_are_given_up(
     shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +294,11 @@ def test_a_server_that_fails_is_asked_again_and_not_said_to_lack_the_photo(
 
     class Server(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(answers.pop(0) if answers else 200)
+            status = answers.pop(0) if answers else 200
+            if not status:
+                self.close_connection = True  # without a word
+                return
+            self.send_response(status)
             self.send_header("Content-Length", "5")
             self.end_headers()
             if self.command == "GET":
@@ -243,6 +321,13 @@ def test_a_server_that_fails_is_asked_again_and_not_said_to_lack_the_photo(
         with pytest.raises(PhotoError, match="there is no such photo"):
             fetch(photo, tmp_path / "here")
         assert len(answers) > 14, "it was asked again"
+        answers[:] = [403] * 20
+        with pytest.raises(PhotoError, match="ClientResponseError: 403") as raised:
+            fetch(photo, tmp_path / "here")
+        assert not isinstance(raised.value, StoreError)
+        answers[:] = [0] * 20
+        with pytest.raises(StoreError, match="ServerDisconnectedError"):
+            fetch(photo, tmp_path / "here")
         server.shutdown()
     with pytest.raises(StoreError, match="the store can't be used"):
         fetch(photo, tmp_path / "here")
@@ -345,9 +430,70 @@ def test_a_ledger_in_a_store_is_read_and_written_whole(
     Folder.failures += [PermissionError("no")]
     with pytest.raises(PhotoError, match="PermissionError"):
         Ledger(shelf).save()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    again.note(Job(Address("s3://b/c.jpg", "1 x"), shelf / "c.jpg"), "c", {})
+    with pytest.raises(PhotoError, match=r"can't be made here \(No such file"):
+        still_to_do(Plan([job]), output=shelf, way=dict, overwrite=True, outcome=Outcome())
+    monkeypatch.setattr("tempfile.tempdir", None)
     Folder.failures += [FileNotFoundError("The specified bucket does not exist")]
     with pytest.raises(PhotoError, match="the bucket or folder to write to is not there; make it"):
         Ledger(shelf).save()
+
+
+def test_a_ledger_that_is_there_and_can_not_be_read_is_not_taken_for_none(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shelf" / NAME).write_text('{"result": "a.jpg"}\n')
+
+    def cat_file(self: Folder, path: str, **_: Any) -> bytes:
+        raise FileNotFoundError(path) from ftplib.error_temp("450 busy")
+
+    monkeypatch.setattr(Folder, "cat_file", cat_file)
+    with pytest.raises(StoreError, match="450 busy"):
+        Ledger(shelf)
+
+    def missing(self: Folder, path: str, **_: Any) -> bytes:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Folder, "cat_file", missing)
+    with pytest.raises(StoreError, match="is there, and can't be read"):
+        Ledger(shelf)
+    (tmp_path / "shelf" / NAME).unlink()
+    assert Ledger(shelf)._notes == {}
+
+
+def test_what_is_made_anew_is_not_noted_as_it_was_if_the_batch_is_killed(
+    shelf: Address, tmp_path: Path
+) -> None:
+    jobs = [Job(Address(f"s3://b/{name}", "1 x"), shelf / name) for name in ("a.jpg", "b.jpg")]
+    ledger = Ledger(shelf)
+    for job in jobs:
+        ledger.note(job, content_of(job.source), {"strength": 1})
+        (tmp_path / "shelf" / job.target.name).touch()
+    ledger.save()
+    still_to_do(Plan(jobs[:1]), output=shelf, way=dict, overwrite=True, outcome=Outcome())
+    assert list(Ledger(shelf)._notes) == ["b.jpg"]
+
+
+def test_a_store_that_says_nothing_of_what_is_done_ends_the_plan(
+    shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [Job(shelf / f"{i}.jpg", tmp_path / "out" / f"{i}.jpg") for i in range(30)]
+    (tmp_path / "out").mkdir()
+    ledger = Ledger(tmp_path / "out")
+    for job in jobs:
+        assert isinstance(job.target, Path)
+        job.target.touch()
+        ledger.note(job, "x", {})
+
+    def fail(self: Folder, path: str, **_: Any) -> Any:
+        raise ConnectionError("reset")
+
+    monkeypatch.setattr(Folder, "info", fail)
+    outcome = Outcome()
+    with pytest.raises(StoreError, match=r"19\.jpg: the store can't be used"):
+        still_to_do(Plan(jobs), output=tmp_path / "out", way=dict, overwrite=False, outcome=outcome)
+    assert len(outcome.failures) == stores.LOST - 1
 
 
 def test_a_store_that_can_not_be_written_is_told_before_anything_begins(

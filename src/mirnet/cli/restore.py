@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from mirnet.choices import Device, Engine
 from mirnet.cli.restoring import Options, Restoring, summary
-from mirnet.errors import ClusterError, MirnetError
+from mirnet.errors import MirnetError
 
 if TYPE_CHECKING:
     from mirnet.inference.places import Location
@@ -92,9 +92,8 @@ def restore(
             else:
                 run_on_cluster(planned, restoring.prepared, **cluster, **common)
     except BaseException as error:
-        # A signal, or a cluster that is lost: what was done so far is not told again.
-        is_lost = isinstance(error, ClusterError) and outcome != Outcome()
-        if not isinstance(error, Exception) or is_lost:
+        # What was done so far, or came to light, is not told again.
+        if not isinstance(error, Exception) or outcome != Outcome():
             print(summary(outcome, planned), file=sys.stderr)
         raise
     print(summary(outcome, planned), file=sys.stderr)

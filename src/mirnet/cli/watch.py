@@ -50,7 +50,8 @@ def watch(
         raise MirnetError(f"--settle: must be from 0.1 to {LONGEST_S:g} seconds, got {settle:g}")
     for place in (folder, output):
         if is_address(str(place)):
-            raise MirnetError(f"{place}: folders of this machine are watched; mount the store")
+            protocol = str(place).partition(":")[0]  # what follows may hold a password
+            raise MirnetError(f"{protocol}:…: folders of this machine are watched; mount the store")
     restoring, counts = Restoring(options), Counter[str]()
 
     def tell(outcome: Outcome) -> None:

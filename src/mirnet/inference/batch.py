@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from mirnet.atomic import remove_leftovers, require_folder
-from mirnet.errors import MirnetError, PhotoError, one_line
+from mirnet.errors import MirnetError, PhotoError, StoreError, one_line
 from mirnet.imaging.photo import Photo
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Ledger, Way, content_of
 from mirnet.inference.places import Address, Location, on_disk
-from mirnet.inference.stores import files_below
+from mirnet.inference.stores import LOST, files_below
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
@@ -105,9 +105,10 @@ def still_to_do(
 
     Raises:
         PhotoError: the output folder can't be written; nothing was begun.
+        StoreError: a store does not answer; nothing was begun.
     """
     outcome.failures |= plan.faults
-    jobs = []
+    jobs, unanswered = list[Job](), 0
     ledger, way, is_there_already = Ledger(output), cache(way), _presence(output)
     for job in plan.jobs:
         try:
@@ -117,20 +118,39 @@ def still_to_do(
             if against:
                 outcome.note_failed(job, f"{job.source}: {against}")
                 continue
+        except StoreError as error:
+            unanswered += 1
+            if unanswered == LOST:
+                raise
+            outcome.note_failed(job, reason(job.source, error))
+            continue
         except (OSError, PhotoError) as error:  # a name that is too long, say
             outcome.note_failed(job, reason(job.source, error))
             continue
+        unanswered = 0
         outcome.skipped += is_done
         jobs += [] if is_done else [job]
     if jobs:
         if isinstance(output, Address):
-            ledger.save()  # nothing else tells whether the store takes files
+            for job in jobs:  # notes follow results late there: none is better than a wrong one
+                ledger.forget(job)
+            _save_first(ledger)
         else:
             require_writable(output)
-        for folder in {job.target.parent for job in jobs}:
+        for folder in {output, *(job.target.parent for job in jobs)}:
             if isinstance(folder, Path):
                 remove_leftovers(folder)
     return Todo(jobs, lambda job, content: ledger.note(job, content, way()), ledger.save)
+
+
+def _save_first(ledger: Ledger) -> None:
+    """Nothing else tells whether a store takes files."""
+    try:
+        ledger.save()
+    except OSError as error:
+        raise PhotoError(
+            f"{ledger.path}: can't be made here ({error.strerror}); make room, or set TMPDIR"
+        ) from error
 
 
 def _presence(output: Location) -> Callable[[Location], bool]:

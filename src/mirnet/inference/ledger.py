@@ -46,8 +46,9 @@ class Ledger:
         self.path: Location = folder / NAME
         self._folder = folder
         self._notes: dict[str, tuple[str, str, Way | None]] = {}
-        self._text, self._saved = _read(self.path), time.monotonic()
-        for line in self._text.splitlines():
+        text, self._saved = _read(self.path), time.monotonic()
+        self._is_cut = bool(text) and not text.endswith("\n")
+        for line in text.splitlines():
             with suppress(ValueError, KeyError, TypeError):
                 note = json.loads(line)
                 self._notes[str(note["result"])] = (
@@ -85,26 +86,35 @@ class Ledger:
 
     def note(self, job: Job, content: str, way: Way) -> None:
         """Note that a job's result is there now. A full disk is no fault of the photo."""
-        key, place = self._key(job.target), _place(job.source)
-        self._notes[key] = place, content, way
-        line = json.dumps({"result": key, "source": place, "content": content, "way": way}) + "\n"
+        key = self._key(job.target)
+        self._notes[key] = _place(job.source), content, way
         if isinstance(self.path, Address):
-            self._text += line
             if time.monotonic() > self._saved + SAVED_S:
-                with suppress(PhotoError):  # it is tried again, and at the end
+                with suppress(PhotoError, OSError):  # it is tried again, and at the end
                     self.save()
             return
+        line = "\n" * self._is_cut + self._line(key)
         with suppress(OSError), self.path.open("a", encoding="utf-8") as lines:
             lines.write(line)  # one write, so that two processes don't mix
+            self._is_cut = False
+
+    def forget(self, job: Job) -> None:
+        """Note nothing of a job's result until it is there anew."""
+        self._notes.pop(self._key(job.target), None)
 
     def save(self) -> None:
-        """Write what is only noted here, if the folder is in a store; PhotoError if that fails."""
+        """Write all notes, if the folder is in a store. PhotoError or OSError if that fails."""
         if not isinstance(self.path, Address):
             return
         self._saved = time.monotonic()
         with temporary(Path(tempfile.gettempdir()), self.path.suffix) as file:
-            file.write_text(self._text, "utf-8")
+            file.write_text("".join(map(self._line, self._notes)), "utf-8")
             put(file, self.path)
+
+    def _line(self, key: str) -> str:
+        place, content, way = self._notes[key]
+        note = {"result": key, "source": place, "content": content, "way": way}
+        return json.dumps(note) + "\n"
 
     def _key(self, target: Location) -> str:
         if isinstance(target, Address) and isinstance(self._folder, Address):

@@ -18,8 +18,12 @@ from mirnet.imaging.io import SUFFIXES
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 THIS_MACHINE = frozenset(("file", "local"))
 """Protocols whose addresses are paths."""
-SAME_AS = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
+SAME_AS = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "ssh": "sftp"}
 """Protocols that speak to the stores of others."""
+PORTS = {"ftp": 21, "sftp": 22, "http": 80, "https": 443}
+"""Those that need not be named."""
+CONTAINED = frozenset(("abfs", "abfss"))
+"""Protocols whose hosts begin with the name of a container."""
 QUERIED = frozenset(("http", "https"))
 """Protocols whose addresses may end in a question mark and more, which may be a secret."""
 
@@ -48,6 +52,11 @@ class Address:
     def protocol(self) -> str:
         """How its store is spoken to, as ``s3``."""
         return self.text.partition("://")[0]
+
+    @property
+    def store(self) -> str:
+        """The address of the store, or of a part of it that has a name of its own."""
+        return "://".join(self.parts[:2])
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -95,20 +104,38 @@ def placed(text: str) -> Location:
     """
     match = ADDRESS.fullmatch(text)
     if match is None:
+        if "://" in text or is_address(text):  # it may hold a password
+            raise PhotoError("…://…: is no address of a store, such as s3://bucket/folder")
         return Path(text)
-    protocol, rest = match[1].lower(), match[2].rstrip("/")
-    if protocol == "memory" or re.search(r"::[a-z][a-z0-9+.-]*://", rest, re.IGNORECASE):
+    protocol, path, query = match[1].lower(), match[2], ""
+    if protocol in QUERIED:
+        path, question, query = path.partition("?")
+        query = question + query
+    _require_path(protocol, path)
+    _require_host(protocol, re.split("[/?#]", path)[0])
+    return Address(f"{protocol}://{path.rstrip('/')}{query}")
+
+
+def _require_path(protocol: str, path: str) -> None:
+    if protocol in THIS_MACHINE and not path.startswith("/"):
+        raise PhotoError(f"{protocol}://…: names a machine; this one's files are {protocol}:///…")
+    if protocol == "memory" or re.search(r"::[a-z][a-z0-9+.-]*://", path, re.IGNORECASE):
         raise PhotoError(f"{protocol}://…: can't be reached from other processes; name a store")
-    if not {".", ".."}.isdisjoint(rest.split("?")[0].split("/")):
+    if not {".", ".."}.isdisjoint(path.split("/")):
         raise PhotoError(f"{protocol}://…: has . or .. in it; give the address without")
-    host = re.split(r"[/?#]", rest)[0]
+
+
+def _require_host(protocol: str, host: str) -> None:
+    if protocol in CONTAINED and ":" not in host:
+        host = host.rpartition("@")[2]
     after = host.rpartition("]")[2]  # of the brackets of an IPv6 address
     if "@" in host or (re.search(r":(?!\d*$)", after) and not host.startswith("arn:")):
         raise PhotoError(
             f"{protocol}://…: an address must hold no name and no password; give them to the "
             "store's client, in its environment or its configuration (docs/cluster.md)"
         )
-    return Address(f"{protocol}://{rest}")
+    if "[" in host and protocol not in QUERIED:
+        raise PhotoError(f"{protocol}://…: has an address of IPv6 for a host; give its name")
 
 
 def on_disk(place: Location) -> Path:
@@ -147,7 +174,9 @@ def identity(place: Location) -> str:
     protocol, _, rest = place.text.partition("://")
     if protocol in THIS_MACHINE:
         return os.path.realpath("/" + rest.lstrip("/"))
-    return f"{SAME_AS.get(protocol, protocol)}://{rest}"
+    protocol = SAME_AS.get(protocol, protocol)
+    host, slash, below = rest.partition("/")
+    return f"{protocol}://{host.removesuffix(f':{PORTS.get(protocol)}')}{slash}{below}"
 
 
 def is_special(path: Path) -> bool:

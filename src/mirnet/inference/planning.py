@@ -32,12 +32,12 @@ def listed(file: Path) -> tuple[tuple[str, ...], Location]:
     Raises OSError if it can't be read, PhotoError if it is no text, names nothing, or names both.
     """
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise PhotoError(
             f"{file}: is no text in UTF-8; give a list of paths, one a line"
         ) from error
-    paths = tuple(line for line in lines if line.strip())
+    paths = tuple(_unspaced(line.removesuffix("\r")) for line in lines if line.strip())
     if not paths:
         raise PhotoError(f"{file}: names no photos; it should be a list of paths, one a line")
     places = [placed(path) for path in paths]
@@ -50,6 +50,11 @@ def listed(file: Path) -> tuple[tuple[str, ...], Location]:
     if len(common) < 2:
         raise PhotoError(f"{file}: names photos of several stores; make a list for each")
     return paths, Address(f"{common[0]}://{'/'.join(common[1:])}")
+
+
+def _unspaced(line: str) -> str:
+    """An address without the blanks around it; a path may have such."""
+    return line.strip() if "://" in line else line
 
 
 def _common(tuples: Iterable[tuple[str, ...]]) -> list[str]:

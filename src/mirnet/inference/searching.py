@@ -10,7 +10,7 @@ from pathlib import Path
 from mirnet.imaging.io import SUFFIXES
 from mirnet.inference.jobs import Plan
 from mirnet.inference.places import Address, Location, absolute, is_folder, is_within
-from mirnet.inference.stores import files_below, require_client
+from mirnet.inference.stores import files_below, place_of, require_client
 
 OTHER_SUFFIXES = frozenset((".3fr", ".bmp", ".exr", ".gif", ".jp2", ".jxl", ".psd", ".raw", ".x3f"))
 """Photos that aren't read: passed by in a folder, with a word."""
@@ -59,7 +59,7 @@ def _stored(
     require_client(given.protocol)
     if not is_folder(given):
         below = given.relative_to(within) if isinstance(within, Address) else given.name
-        yield from _safe(given, Path(below), made)
+        yield from _safe(given, Path(place_of(given, below)), made)
         return
     inner, count = is_within(output, given), 0
     if inner and is_within(given, output):

@@ -6,13 +6,15 @@ files.
 
 from __future__ import annotations
 
+import ftplib
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from mirnet.atomic import temporary_name
 from mirnet.errors import (
@@ -43,6 +45,10 @@ MISSING = (404, 410)
 SETTLED = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError,
            NotImplementedError)  # fmt: skip
 """What another try would not mend."""
+PASSING = frozenset((408, 425, 429))
+"""HTTP's statuses of 400 and more that another try may mend, beside those of 500 and more."""
+LOST = 20
+"""When so many files, one after the other, could not be had since it did not answer, it is lost."""
 Got = TypeVar("Got")
 
 
@@ -75,19 +81,30 @@ def files_below(folder: Address) -> list[tuple[Address, PurePath]]:
         store, root = _reached(folder)
         store.invalidate_cache()
         around = root.rstrip("/") + "/"
-        try:
-            # What most others call `find` leaves out what it could not list.
-            has_own = folder.protocol in WHOLE
-            listed = store.find(root, detail=True) if has_own else _walked(folder, store, root)
-        except FileNotFoundError:
-            return []
+        # What most others call `find` leaves out what it could not list.
+        if folder.protocol in WHOLE:
+            try:
+                listed = store.find(root, detail=True)
+            except FileNotFoundError:
+                return []
+        else:
+            listed = _walked(folder, store, root)
         below = {path.removeprefix(around): info for path, info in listed.items()}
         return [
-            (Address(f"{folder}/{name}", _version(info)), PurePath(name))
+            (Address(f"{folder}/{name}", _listed_version(info)), place_of(folder, name))
             for name, info in sorted(below.items())
         ]
 
+    if folder.text != str(folder):
+        raise PhotoError(f"{folder}: can't be listed with what follows its ?; name its photos")
     return _patiently(folder, found)
+
+
+def place_of(address: Address, name: str) -> PurePath:
+    """What the name of a file, or of one below a folder, is on a disk."""
+    if address.protocol in QUERIED:
+        return PurePath(unquote(name.partition("?")[0]))
+    return PurePath(name)
 
 
 def _walked(folder: Address, store: Any, root: str) -> dict[str, dict[str, Any]]:
@@ -105,7 +122,13 @@ def _walked(folder: Address, store: Any, root: str) -> dict[str, dict[str, Any]]
                 f"{folder}: has more than {FOLDERS:,} folders, or {DEPTH} and more one in another; "
                 "name a part of it, or its photos in a list (--from-file)"
             )
-        for info in store.ls(here, detail=True):
+        try:
+            entries = store.ls(here, detail=True)
+        except FileNotFoundError as error:
+            if (failure := _behind(error)) is not error:
+                raise failure from None
+            continue  # gone meanwhile, or a link of a page that leads nowhere
+        for info in entries:
             if not info["name"].startswith(f"{root.rstrip('/')}/"):
                 continue  # a link of a page to another
             if info["type"] == "directory":
@@ -123,8 +146,7 @@ def version_of(address: Address) -> str:
     def asked() -> str:
         store, path = _reached(address)
         store.invalidate_cache()
-        info = store.info(path)
-        return _version(info) or str(info.get("size"))
+        return _told(store.info(path))
 
     return _patiently(address, asked)
 
@@ -137,24 +159,45 @@ def fetch(address: Address, path: Path) -> str:
     """
 
     def fetched() -> str:
-        most = shutil.disk_usage(path.parent).free // 2
         store, there = _reached(address)
         info = store.info(there)
         size = info.get("size")
         if info.get("type") == "directory":
             raise PhotoError(f"{address}: is a folder; name a photo")
-        taken = 0
-        _require_room(address, size or 0, most, path.parent)
-        with store.open(there, "rb") as source, path.open("wb") as file:
-            while part := source.read(PIECE):
-                taken += len(part)
-                _require_room(address, taken, most, path.parent)
-                file.write(part)
+        with store.open(there, "rb") as source:
+            taken = _stored(source, path, size or 0, address)
         if size not in (None, taken):
             raise ConnectionError(f"{taken} of {size} bytes came")
-        return _version(info) or str(taken)
+        return _told(info)
 
     return _patiently(address, fetched)
+
+
+def _stored(source: Any, path: Path, size: int, address: Address) -> int:
+    """How many bytes came; PhotoError if they have no room here."""
+    taken = 0
+    with _on_this_disk(path.parent):
+        most = shutil.disk_usage(path.parent).free // 2
+        file = path.open("wb")
+    with file:
+        _require_room(address, size, most, path.parent)
+        while part := source.read(PIECE):
+            taken += len(part)
+            _require_room(address, taken, most, path.parent)
+            with _on_this_disk(path.parent):
+                file.write(part)
+    return taken
+
+
+@contextmanager
+def _on_this_disk(folder: Path) -> Iterator[None]:
+    """Raise PhotoError for what is no fault of a store's."""
+    try:
+        yield
+    except OSError as error:
+        raise PhotoError(
+            f"{folder}: can't be written ({error.strerror}); make room there, or set TMPDIR"
+        ) from error
 
 
 def put(path: Path, address: Address) -> None:
@@ -184,11 +227,24 @@ def read_text(address: Address) -> str:
 
     def read() -> str:
         store, there = _reached(address)
-        with suppress(FileNotFoundError):
+        try:
             return bytes(store.cat_file(there)).decode("utf-8", "replace")
-        return ""
+        except FileNotFoundError as error:
+            # That of FTP calls a file missing when its server is busy.
+            if (failure := _behind(error)) is not error:
+                raise failure from None
+            store.invalidate_cache()
+            if there in _names(store, there.rpartition("/")[0]):
+                raise ConnectionError("is there, and can't be read") from None
+            return ""
 
     return _patiently(address, read)
+
+
+def _names(store: Any, folder: str) -> frozenset[str]:
+    with suppress(FileNotFoundError):
+        return frozenset(info["name"] for info in store.ls(folder, detail=True))
+    return frozenset()
 
 
 def _reached(address: Address) -> tuple[Any, str]:
@@ -198,8 +254,11 @@ def _reached(address: Address) -> tuple[Any, str]:
 
     # Not by `url_to_fs`: for that, two colons in a name or in a host begin another address.
     kind = get_filesystem_class(address.protocol)
+    path = str(kind._strip_protocol(address.text))
+    if not path.endswith(address.text.rpartition("/")[2]):
+        raise PhotoError(f"{address}: has a name that its store's client cuts; rename it")
     options = _options(address.protocol) | kind._get_kwargs_from_urls(address.text)
-    return filesystem(address.protocol, **options), str(kind._strip_protocol(address.text))
+    return filesystem(address.protocol, **options), path
 
 
 def _options(protocol: str) -> dict[str, Any]:
@@ -207,15 +266,35 @@ def _options(protocol: str) -> dict[str, Any]:
     if protocol not in QUERIED:
         return {}
     from aiohttp import ClientTimeout  # noqa: PLC0415  (what fsspec speaks HTTP with)
+    from fsspec.config import conf  # noqa: PLC0415  (optional)
 
     patience = ClientTimeout(total=None, sock_connect=SILENT_S, sock_read=SILENT_S)
-    return {"client_kwargs": {"timeout": patience}}
+    configured = conf.get(protocol, {}).get("client_kwargs", {})  # else it would be left out
+    return {"client_kwargs": {"timeout": patience, **configured}}
+
+
+def _disconnect(protocol: str) -> None:
+    """Let the next try begin anew: a client whose connection is lost may keep to it."""
+    from fsspec import get_filesystem_class  # noqa: PLC0415  (optional)
+
+    with suppress(Exception):
+        get_filesystem_class(protocol).clear_instance_cache()
 
 
 def _version(info: dict[str, Any]) -> str | None:
     """By what a store says of a file; None if that is no more than its size."""
     told = next((str(info[name]) for name in VERSIONS if info.get(name)), None)
     return None if told is None else f"{info.get('size')} {told}"
+
+
+def _listed_version(info: dict[str, Any]) -> str | None:
+    """The same from a list, where what is said of a link is about the link."""
+    is_link = info.get("islink") or info.get("type") == "link"
+    return None if is_link else _version(info)
+
+
+def _told(info: dict[str, Any]) -> str:
+    return _version(info) or str(info.get("size"))
 
 
 def _patiently(
@@ -234,25 +313,39 @@ def _patiently(
             error = _behind(found)
             if isinstance(error, FileNotFoundError):
                 raise PhotoError(f"{address}: {missing}") from None
-            is_settled = isinstance(error, SETTLED)
-            if pause_s is None or is_settled:
-                # Not from the error: its traceback may show the address in full.
-                raise (PhotoError if is_settled else StoreError)(
-                    f"{address}: the store can't be used ({_why(address, error)}); check the "
-                    "address, and that this machine may read and write there"
-                ) from None
+            line = (
+                f"{address}: the store can't be used ({_why(address, error)}); check the address, "
+                "and that this machine may read and write there"
+            )
+            # Not from the error: its traceback may show the address in full.
+            if _is_settled(error):
+                raise PhotoError(line) from None
+            if pause_s is None:
+                raise StoreError(line, store=address.store) from None
+            _disconnect(address.protocol)
             time.sleep(pause_s)
     raise AssertionError  # the last try returns or raises
 
 
 def _behind(error: Exception) -> Exception:
-    """What failed; fsspec's client of HTTP calls a file missing, whatever its server said."""
+    """What failed; some of fsspec's clients call a file missing, whatever its server said."""
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
         return error
     status = getattr(cause, "status", None)
-    failed = isinstance(cause, OSError) if status is None else status not in MISSING
+    if status is None:
+        is_of_http = type(cause).__module__.partition(".")[0] == "aiohttp"
+        failed = is_of_http or isinstance(cause, OSError | ftplib.error_temp)
+    else:
+        failed = status not in MISSING
     return cause if failed else error
+
+
+def _is_settled(error: Exception) -> bool:
+    """Whether another try would give the same."""
+    status = getattr(error, "status", None)
+    is_refused = isinstance(status, int) and 400 <= status < 500 and status not in PASSING
+    return is_refused or isinstance(error, SETTLED)
 
 
 def _pauses() -> Iterator[float | None]:

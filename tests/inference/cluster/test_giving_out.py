@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from mirnet.errors import ClusterError, DeviceError, StoreError
+from mirnet.errors import ClusterError, DeviceError
 from mirnet.inference.batch import Outcome
 from mirnet.inference.cluster import dispatch
 from mirnet.inference.cluster.crew import Answer, Member
-from mirnet.inference.cluster.dispatch import CUT_OFF, DEATHS, UNREADY, USELESS, run_on_cluster
+from mirnet.inference.cluster.dispatch import DEATHS, UNREADY, USELESS, run_on_cluster
 from mirnet.inference.cluster.session import Place
 from mirnet.inference.cluster.worker import AT_ONCE, Came
 from mirnet.inference.jobs import Job, Plan
+from mirnet.inference.places import Address, placed
+from mirnet.inference.stores import LOST
 
 Kills = Callable[[str, str | None], Exception | None]
 """By node and photo, or none while a worker gets ready: what it dies of."""
@@ -29,7 +31,7 @@ class Cluster:
 
     def __init__(self, *nodes: str, kills: Kills = lambda node, name: None) -> None:
         self.alive, self.kills = list(nodes), kills
-        self.cut_off: set[str] = set()
+        self.silent: set[str] = set()
         self.members: list[Member] = []
         self.given: list[tuple[str, list[str]]] = []
         self.has_head = True
@@ -57,9 +59,9 @@ class Cluster:
         self._answer(member, job, self.came(job))
 
     def came(self, job: Job) -> Came:
-        if job.source.name not in self.cut_off:
+        if str(job.source) not in self.silent:
             return Came("content")
-        return Came(failure=f"{job.source}: the store can't be used", is_cut_off=True)
+        return Came(failure=f"{job.source}: the store can't be used", silent="s3://dead")
 
     def answer(self, timeout_s: float) -> Answer | None:
         return self._answers.popleft() if self._answers else None
@@ -93,7 +95,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
 
         monkeypatch.setattr(dispatch, "connected", connected)
         monkeypatch.setattr(dispatch, "Crew", lambda session, make, site: cluster)
-        jobs = [Job(tmp_path / name, tmp_path / "out" / name) for name in names]
+        sources = [placed(name) if "://" in name else tmp_path / name for name in names]
+        jobs = [Job(each, tmp_path / "out" / each.name) for each in sources]
         load: Any = lambda: None  # noqa: E731
         return run_on_cluster(Plan(jobs), load, output=tmp_path / "out", outcome=outcome)
 
@@ -109,18 +112,24 @@ def test_a_worker_has_no_more_than_three_in_hand_and_all_work(run: Callable[...,
     assert cluster.members == []
 
 
-def test_a_store_that_answers_no_more_ends_the_batch(run: Callable[..., Outcome]) -> None:
+def test_a_store_that_answers_no_more_is_given_up_and_others_go_on(
+    run: Callable[..., Outcome],
+) -> None:
     """Each photo would cost its tries. One that comes between shows that it answers."""
-    names = [*map(str, range(60))]
-    cluster, outcome = Cluster("a", "b"), Outcome()
-    cluster.cut_off = {*names[5:]}
-    with pytest.raises(StoreError, match=r"can't be used; so did the 19 photos before it, .*again"):
-        run(cluster, *names, outcome=outcome)
-    assert (outcome.restored, len(outcome.failures)) == (5, CUT_OFF)
-    assert len(cluster.given) < 40
+    dead = [f"s3://dead/{i}.jpg" for i in range(60)]
     cluster = Cluster("a", "b")
-    cluster.cut_off = {*names} - {*names[::15]}
-    assert len(run(cluster, *names).failures) == 56
+    cluster.silent = {*dead[5:]}
+    outcome = run(cluster, *dead, *(f"s3://alive/{i}.jpg" for i in range(30)))
+    assert outcome.restored == 35
+    lost = outcome.failures.pop(Address("s3://dead"))
+    in_hand = len(outcome.failures) - LOST
+    assert 0 <= in_hand < 2 * AT_ONCE
+    assert lost.startswith(
+        f"s3://dead: answers no more; {35 - in_hand} photos of it not tried: run"
+    )
+    cluster = Cluster("a", "b")
+    cluster.silent = {*dead} - {*dead[::15]}
+    assert len(run(cluster, *dead).failures) == 56
 
 
 def test_what_a_dead_worker_had_goes_alone_to_another_node(run: Callable[..., Outcome]) -> None:

@@ -74,7 +74,7 @@ def without_ledger(contents: dict[str, bytes]) -> dict[str, bytes]:
 
 def temporary() -> list[Path]:
     """Files that a worker of this machine left where it downloads to."""
-    begin = signature().rpartition("-")[0].rpartition("-")[0]
+    begin = "-".join(signature().split("-")[:2])
     return list(Path(tempfile.gettempdir()).glob(f"{begin}-*.tmp*"))
 
 

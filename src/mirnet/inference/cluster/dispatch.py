@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mirnet.atomic import marked
 from mirnet.environment import code_sha256
-from mirnet.errors import ClusterError, MirnetError, StoreError
+from mirnet.errors import ClusterError, MirnetError
 from mirnet.inference.batch import Outcome, Todo, still_to_do
 from mirnet.inference.cluster.crew import Answer, Crew, Member
 from mirnet.inference.cluster.session import Place, Session, connected, why_it_died
@@ -20,6 +20,7 @@ from mirnet.inference.cluster.worker import AT_ONCE, Came, Make, Site
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Way
 from mirnet.inference.places import Address, Location
+from mirnet.inference.stores import LOST
 from mirnet.units import counted
 
 logger = logging.getLogger("mirnet")
@@ -31,8 +32,6 @@ DEATHS = 3
 UNREADY, USELESS = 3, 10
 """When so many workers have died at a place, one after the other, before they were ready or without
 having restored a photo, it is given up."""
-CUT_OFF = 20
-"""When a store has not answered for so many photos, one after the other, it is lost."""
 PATIENCE_S = 5.0
 """So often the cluster is asked whether it is still there."""
 SLOW_S = 60.0
@@ -75,11 +74,9 @@ def run_on_cluster(
         outcome: what is filled, for who wants to know after an interrupt.
 
     Raises:
-        PhotoError: the output folder can't be written; nothing was begun. Or, at the end, that the
-            ledger in a store can't be.
+        PhotoError: the output folder can't be written; nothing was begun.
         ClusterError: there is no cluster, a node lacks what it should have in common, or all
             workers are lost.
-        StoreError: a store does not answer any more.
         MissingDependencyError: Ray, or what speaks to a store, is not installed.
     """
     if cores_per_worker < 1:
@@ -110,7 +107,7 @@ class _Dispatch:
         self._outcome, self._progress = outcome, progress
         self._waiting, self._again = deque(todo.jobs), deque[Job]()
         self._done, self._slow = 0, time.monotonic() + SLOW_S
-        self._cut_off = 0
+        self._unanswered = Counter[str]()  # photos of each store, one after the other
         self._died_of: dict[Job, list[str]] = {}  # the nodes
         self._died_at: Counter[Place] = Counter()
 
@@ -141,7 +138,7 @@ class _Dispatch:
             _put_in_order(self._outcome, self._todo.jobs)
             try:
                 self._todo.save()
-            except MirnetError as error:  # the report is worth more
+            except (MirnetError, OSError) as error:  # the report is worth more
                 logger.warning("%s; what is done is not noted there", error)
 
     def _take(self, answer: Answer) -> None:
@@ -159,7 +156,6 @@ class _Dispatch:
             member.signature = came
         else:
             self._note(member, job, came)
-            self._require_store(came)
         self._feed(member)
 
     def _note(self, member: Member, job: Job, came: Came) -> None:
@@ -175,16 +171,21 @@ class _Dispatch:
         else:
             self._outcome.note_failed(job, came.failure)
             member.jobs.remove(job)
+        self._hear(job, came)
         self._count(job)
 
-    def _require_store(self, came: Came) -> None:
-        """Raise StoreError if photo after photo fails by a store: each costs time, all would."""
-        self._cut_off = self._cut_off + 1 if came.is_cut_off else 0
-        if self._cut_off == CUT_OFF:
-            raise StoreError(
-                f"{came.failure}; so did the {CUT_OFF - 1} photos before it, and the batch ends "
-                "here: run the same command again to go on"
-            )
+    def _hear(self, job: Job, came: Came) -> None:
+        """Give up a store that is silent for photo after photo: each costs its tries."""
+        for store in _stores(job):
+            self._unanswered[store] = self._unanswered[store] + 1 if store == came.silent else 0
+            if self._unanswered[store] == LOST:
+                left = [each for each in self._waiting if store in _stores(each)]
+                self._waiting = deque(each for each in self._waiting if store not in _stores(each))
+                self._outcome.failures[Address(store)] = (
+                    f"{store}: answers no more; {counted(len(left), 'photo')} of it not tried: run "
+                    "the same command again to go on"
+                )
+                self._done += len(left)
 
     def _feed(self, member: Member) -> None:
         """Give a worker what it has room for; what one has died of goes alone."""
@@ -217,14 +218,15 @@ class _Dispatch:
                 continue
             self._outcome.note_failed(
                 job,
-                f"{job.source}: {DEATHS} workers died of it (the last: {why}); restore it without "
-                "--engine ray, or give workers more memory",
+                f"{job.source}: {DEATHS} workers died of it (the last: {why}); give workers more "
+                "memory, or restore it without --engine ray, from a folder",
             )
             self._count(job)
         self._died_at[place] += 1
         most = USELESS if member.is_ready else UNREADY
         if self._died_at[place] < most and self._session.has(place):
             self._crew.hire(place)
+            self._slow = time.monotonic() + SLOW_S
         elif not self._crew.members and self._done < len(self._todo.jobs):
             raise ClusterError(
                 f"Ray: all workers are lost (the last, on {place.name}: {why}); run the same "
@@ -256,6 +258,11 @@ def _site(jobs: list[Job], mark: Path | None) -> Site:
         level=logger.getEffectiveLevel(),
         protocols=frozenset(each.protocol for each in places if isinstance(each, Address)),
     )
+
+
+def _stores(job: Job) -> set[str]:
+    places = (*job.sources, job.target)
+    return {place.store for place in places if isinstance(place, Address)}
 
 
 def _put_in_order(outcome: Outcome, jobs: list[Job]) -> None:

@@ -62,14 +62,14 @@ class Came:
         content: what its content is known by.
         notes: what is doubtful or was left out of the result.
         failure: why it was not restored, in one line.
-        is_cut_off: whether a store that did not answer is why.
+        silent: the store that did not answer, if that is why.
         said: what was logged meanwhile, with its level.
     """
 
     content: str = ""
     notes: tuple[str, ...] = ()
     failure: str | None = None
-    is_cut_off: bool = False
+    silent: str | None = None
     said: tuple[tuple[int, str], ...] = ()
 
 
@@ -81,7 +81,7 @@ class Worker:
         self._steps: Steps
         # One thread, so that the threads within the network are always the same.
         self._network = ThreadPoolExecutor(1, "mirnet-network")
-        self._reading, self._writing = Lock(), Lock()
+        self._reading, self._restoring, self._writing = Lock(), Lock(), Lock()
         self._written: deque[tuple[Job, Came]] = deque(maxlen=AT_ONCE)
         self._cleared: set[Path] = set()
         self._log = _Log()
@@ -111,8 +111,8 @@ class Worker:
                 # An address's own fault names it, and needs no name before it.
                 doubled = f"{job.source}: {job.source}: "
                 why = why.replace(doubled, f"{job.source}: ", 1)
-                is_cut_off = isinstance(error, StoreError)
-                return Came(failure=why, is_cut_off=is_cut_off, said=self._log.taken())
+                silent = error.store if isinstance(error, StoreError) else None
+                return Came(failure=why, silent=silent, said=self._log.taken())
 
     def finish(self) -> list[tuple[Job, Came]]:
         """Wait for what is being written; nothing is written any more. Returns the last results."""
@@ -126,14 +126,19 @@ class Worker:
             self._clear(target.parent)
             # The only reference, so that the pixels go when the network has them.
             ahead = [self._steps.read_ahead(here)]
-        photo = self._network.submit(self._through_network, ahead, here).result()
-        with self._writing:
+        with self._restoring:
+            photo = self._network.submit(self._through_network, ahead, here).result()
+            # The next one waits until this one is being written: its pixels are in memory as long.
+            self._writing.acquire()
+        try:
             notes = self._steps.write(photo, target)
             near.deliver()
             notes = tuple(in_names(note, near.names) for note in notes)
             came = Came(content, notes, said=self._log.taken())
             self._written.append((near.job, came))
             return came
+        finally:
+            self._writing.release()
 
     def _clear(self, folder: Path) -> None:
         """Of what other runs on this machine have left."""
@@ -152,23 +157,29 @@ class _Log(logging.Handler):
         super().__init__()
         self._kept: list[tuple[int, str]] = []
         self._names: dict[Path, str] = {}
+        self._guard = Lock()
 
     @contextmanager
     def naming(self, names: dict[Path, str]) -> Iterator[None]:
         """Call files by these names; several may be on their way at once."""
-        self._names = self._names | names
+        with self._guard:
+            self._names |= names
         try:
             yield
         finally:
-            self._names = {path: self._names[path] for path in self._names.keys() - names.keys()}
+            with self._guard:
+                for path in names:
+                    self._names.pop(path, None)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line, with the traceback that comes with it."""
-        self._kept.append((record.levelno, in_names(self.format(record), self._names)))
+        line = self.format(record)
+        with self._guard:
+            self._kept.append((record.levelno, in_names(line, self._names)))
 
     def taken(self) -> tuple[tuple[int, str], ...]:
         """What was kept."""
-        with self.lock or Lock():
+        with self._guard:
             kept, self._kept = tuple(self._kept), []
         return kept
 
