@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mirnet.choices import OutputDepth
 from mirnet.errors import PhotoError
-from mirnet.imaging.io import read_photo, write_photo
+from mirnet.imaging.io import read_photo, write_photo, written_suffix
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome
 from mirnet.inference.files import FileSteps
@@ -23,6 +25,8 @@ from mirnet.inference.restorer import Restorer
 from mirnet.inference.watching import LOCK, Arrivals, watch
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import random_pixels
+from tests.imaging.containers.dngs import dng
+from tests.imaging.containers.heics import heic
 
 SETTLE_S = 0.2
 PATIENCE_S = 120.0
@@ -229,6 +233,28 @@ def test_a_photo_that_is_written_in_pieces_is_restored_when_it_is_whole(folders:
         wait_for(lambda: seen.restored == 1)
     assert seen.failures == []
     assert read_photo(folders.results / "a.jpg").pixels.shape == (200, 300, 3)
+
+
+def test_photos_of_phones_and_cameras_are_restored_and_looked_at_once(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def suffix_of(path: Path, depth: OutputDepth) -> str | None:
+        looked.append(path.name)
+        return written_suffix(path, depth)
+
+    monkeypatch.setattr("mirnet.inference.planning.written_suffix", suffix_of)
+    pixels = random_pixels((24, 32, 3))
+    (folders.photos / "a.heic").write_bytes(heic(pixels))
+    (folders.photos / "b.dng").write_bytes(dng(pixels / 255))
+    with folders.watched() as seen:
+        wait_for(lambda: seen.restored == 2)
+        deep = pixels.astype(np.uint16) * 257
+        (folders.photos / "a.heic").write_bytes(heic(deep, bits=10))
+        wait_for(lambda: seen.restored == 3)
+    assert visible(folders.results) == ["a.jpg", "a.tif", "b.tif"]
+    assert Counter(looked) == {"a.heic": 2, "b.dng": 1}
 
 
 def test_a_photo_that_stays_cut_fails_once_and_is_tried_again_when_it_changes(

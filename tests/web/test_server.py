@@ -27,6 +27,9 @@ from mirnet.imaging.photo import Photo
 from mirnet.web.client import Client
 from mirnet.web.order import Order
 from mirnet.web.serving import own_folder
+from tests.conftest import random_pixels
+from tests.imaging.containers.dngs import dng
+from tests.imaging.containers.heics import heic
 from tests.web.conftest import PATIENCE_S, Server, Start, serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "phone-night.png"
@@ -101,6 +104,29 @@ def test_the_result_is_that_of_the_command_line(server: Server, tmp_path: Path) 
     gone = http.get(job["links"]["self"])
     assert gone.status_code == 404
     assert "was forgotten" in gone.json()["detail"]
+
+
+def test_photos_of_phones_and_cameras_become_what_the_command_line_makes_of_them(
+    server: Server, tmp_path: Path
+) -> None:
+    http, pixels = ready(server), random_pixels((24, 32, 3))
+    for name, content, result in (
+        ("a.HEIC", heic(pixels), "a.jpg"),
+        ("b.heic", heic(pixels.astype(np.uint16) * 257, bits=10), "b.tif"),
+        ("c.dng", dng(pixels / 255), "c.tif"),
+    ):
+        sent = {"photo": (name, content)}
+        restored = http.post("/v1/restore", data={"strength": "0"}, files=sent)
+        assert restored.status_code == 200, restored.text
+        assert f'filename="{result}"' in restored.headers["content-disposition"]
+        for file, data in ((name, content), (result, restored.content)):
+            (tmp_path / file).write_bytes(data)
+        if result.endswith(".tif"):
+            came, was = (read_photo(tmp_path / each) for each in (result, name))
+            assert np.array_equal(came.pixels, was.pixels)
+    cut = http.post("/v1/restore", files={"photo": ("a.heic", heic(pixels)[:400])})
+    assert cut.status_code == 422
+    assert cut.json()["detail"].startswith("a.heic: ")
 
 
 def test_what_a_browser_cannot_show_is_given_as_png(server: Server, tmp_path: Path) -> None:

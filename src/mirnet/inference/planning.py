@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -171,5 +173,14 @@ def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:
 def _written_suffix(source: Location, depth: OutputDepth) -> str | None:
     """As `written_suffix`; a header that is in a store is not read for it."""
     if isinstance(source, Address):
-        source = Path(os.devnull, source.name)
+        return written_suffix(Path(os.devnull, source.name), depth)
+    with suppress(OSError):  # which is told when it is read
+        found = source.stat()
+        return _remembered_suffix(source, depth, found.st_size, found.st_mtime_ns)
+    return written_suffix(source, depth)
+
+
+@lru_cache(1 << 16)
+def _remembered_suffix(source: Path, depth: OutputDepth, *_: int) -> str | None:
+    """As `written_suffix`, of a file of this size and time: folders are looked through often."""
     return written_suffix(source, depth)

@@ -12,7 +12,10 @@ from mirnet.inference.jobs import Plan
 from mirnet.inference.places import Address, Location, absolute, is_folder, is_within
 from mirnet.inference.stores import files_below, place_of, require_client
 
-OTHER_SUFFIXES = frozenset((".3fr", ".bmp", ".exr", ".gif", ".jp2", ".jxl", ".psd", ".raw", ".x3f"))
+OTHER_SUFFIXES = frozenset((
+    ".3fr", ".bmp", ".crw", ".erf", ".exr", ".gif", ".gpr", ".iiq", ".jp2", ".jxl", ".mrw", ".psd",
+    ".raw", ".rwl", ".sr2", ".x3f",
+))  # fmt: skip
 """Photos that aren't read: passed by in a folder, with a word."""
 SKIPPED_FOLDERS = frozenset(("@eaDir", "__MACOSX", "$RECYCLE.BIN", "#recycle"))
 """Thumbnails and leftovers of other programs, like all hidden folders."""
