@@ -23,7 +23,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from mirnet.errors import MissingDependencyError, PhotoError, StoreError
-from mirnet.inference import stores
+from mirnet.inference import clients, stores
 from mirnet.inference.batch import Outcome, still_to_do
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import NAME, Ledger, content_of
@@ -66,7 +66,7 @@ class Folder(LocalFileSystem):  # type: ignore[misc]
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
     """The address of a folder, ``shelf`` in the temporary one; nobody waits for another try."""
     fsspec.register_implementation("shelf", Folder, clobber=True)
-    monkeypatch.setattr(stores, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(clients, "PAUSES_S", (0.0, 0.0))
     Folder.failures.clear()
     Folder.moved.clear()
     (tmp_path / "shelf").mkdir()
@@ -82,8 +82,8 @@ def test_what_http_has_after_a_question_mark_is_never_shown() -> None:
     assert SECRET not in repr(place)
     assert SECRET not in repr(Job(place, Path("a.jpg")))
     error = OSError(f"GET {place.text} and https://me:{SECRET}@host/x?k={SECRET}: 403")
-    assert SECRET not in stores._why(place, error)
-    assert "https://host/x 403" in stores._why(place, error)
+    assert SECRET not in clients._why(place, error)
+    assert "https://host/x 403" in clients._why(place, error)
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,10 +97,10 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(registry, "_import_class", import_class)
     monkeypatch.delitem(registry._registry, "s3", raising=False)
     with pytest.raises(MissingDependencyError, match="s3://…: Install s3fs to access S3; "):
-        stores.require_client("s3")
+        clients.require_client("s3")
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "mirnet\[scale\]"'):
-        stores.require_client("s3")
+        clients.require_client("s3")
 
 
 def test_a_folder_is_mirrored_without_what_is_passed_by(shelf: Address, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_links_of_pages_become_names_of_a_disk(
     shelf: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stores, "QUERIED", frozenset(("shelf",)))
-    monkeypatch.setattr(stores, "_options", lambda protocol: {})
+    monkeypatch.setattr(clients, "_options", lambda protocol: {})
     names = (f"my%20b.jpg?token={SECRET}", "..%2F..%2Fetc%2Fa.jpg")
     inside = [{"name": f"{tmp_path}/shelf/{name}", "type": "file", "size": 1} for name in names]
     monkeypatch.setattr(Folder, "ls", lambda self, path, **_: inside)
@@ -211,19 +211,19 @@ def test_a_name_that_a_client_would_cut_is_refused(tmp_path: Path) -> None:
 def test_credentials_of_the_configuration_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = {"headers": {"Authorization": SECRET}}
     monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": secret})
-    given = stores._options("https")["client_kwargs"]
+    given = clients._options("https")["client_kwargs"]
     assert given["headers"] == secret["headers"]
-    assert given["timeout"].sock_read == stores.SILENT_S
-    assert "headers" not in stores._options("http")["client_kwargs"]
+    assert given["timeout"].sock_read == clients.SILENT_S
+    assert "headers" not in clients._options("http")["client_kwargs"]
 
 
 def test_each_try_has_a_connection_of_its_own(shelf: Address, tmp_path: Path) -> None:
     (tmp_path / "shelf" / "a.jpg").write_bytes(b"whole")
-    first, _ = stores._reached(shelf)
-    assert stores._reached(shelf)[0] is first
+    first, _ = clients.reached(shelf)
+    assert clients.reached(shelf)[0] is first
     Folder.failures += [ConnectionError("socket is closed")]
     fetch(shelf / "a.jpg", tmp_path / "here")
-    assert stores._reached(shelf)[0] is not first
+    assert clients.reached(shelf)[0] is not first
 
 
 def test_a_disk_that_is_full_here_is_no_fault_of_the_store(shelf: Address, tmp_path: Path) -> None:
@@ -352,8 +352,8 @@ def test_a_server_that_falls_silent_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its client would wait five minutes, and give up a file that takes longer."""
-    monkeypatch.setattr(stores, "SILENT_S", 0.2)
-    monkeypatch.setattr(stores, "PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(clients, "SILENT_S", 0.2)
+    monkeypatch.setattr(clients, "PAUSES_S", (0.0, 0.0))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = Address(f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg")
         with pytest.raises(StoreError, match=r"the store can't be used \(\w*Timeout"):

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mirnet.imaging.io import SUFFIXES
+from mirnet.inference.clients import require_client
 from mirnet.inference.jobs import Plan
 from mirnet.inference.places import Address, Location, absolute, is_folder, is_within
-from mirnet.inference.stores import files_below, place_of, require_client
+from mirnet.inference.stores import files_below, place_of
 
 OTHER_SUFFIXES = frozenset((
     ".3fr", ".bmp", ".crw", ".erf", ".exr", ".gif", ".gpr", ".iiq", ".jp2", ".jxl", ".mrw", ".psd",

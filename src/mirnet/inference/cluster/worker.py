@@ -19,10 +19,10 @@ from mirnet.environment import code_sha256
 from mirnet.errors import ClusterError, MissingDependencyError, StoreError, in_names
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Steps, reason
+from mirnet.inference.clients import require_client
 from mirnet.inference.cluster.nearby import Nearby, nearby
 from mirnet.inference.jobs import Job
 from mirnet.inference.places import on_disk
-from mirnet.inference.stores import require_client
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
