@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated, Any, get_args
-from urllib.parse import quote
 
 from fastapi import APIRouter, Body, HTTPException, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -23,11 +18,11 @@ from mirnet.choices import FileFormat
 from mirnet.errors import MirnetError
 from mirnet.imaging.io import SUFFIXES
 from mirnet.tasks.registry import TASKS
-from mirnet.units import counted
 from mirnet.web.documents import EVENTS, FORM, JOB, PICTURE, RESTORED, ZIP, refusals
+from mirnet.web.downloads import attachment, kind, zipped
 from mirnet.web.intake import TooLargeError, accepted
 from mirnet.web.job import Job
-from mirnet.web.jobs import MOST_KEPT, SPARE, BusyError, Jobs
+from mirnet.web.jobs import MOST_KEPT, BusyError, Jobs
 from mirnet.web.settings import SYNC_PIXELS, Settings
 
 PAUSE_S = 0.2
@@ -72,10 +67,10 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
                 status = 500 if job.is_blameless else 422
                 raise HTTPException(status, job.detail or f"{job.name}: was cancelled")
             content = await run_in_threadpool(job.errand.target.read_bytes)
-            headers = _attachment(job.result_name)
+            headers = attachment(job.result_name)
             if job.notes:
                 headers["X-Mirnet-Notes"] = json.dumps(job.notes)
-            return Response(content, media_type=_kind(job.errand.target), headers=headers)
+            return Response(content, media_type=kind(job.errand.target), headers=headers)
         finally:
             await run_in_threadpool(jobs.forget, job)
 
@@ -105,8 +100,8 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
     )
     def result(id: str) -> FileResponse:
         job = _done(jobs, id)
-        headers = _attachment(job.result_name)
-        return FileResponse(job.errand.target, media_type=_kind(job.errand.target), headers=headers)
+        headers = attachment(job.result_name)
+        return FileResponse(job.errand.target, media_type=kind(job.errand.target), headers=headers)
 
     @routes.get(
         "/jobs/{id}/{picture}",
@@ -123,7 +118,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
         path = {"before": job.before, "after": job.after, "preview": job.errand.preview}[picture]
         if not path.is_file():
             raise HTTPException(404, f"{job.name}: there is no such picture yet")
-        return FileResponse(path, media_type=_kind(path))
+        return FileResponse(path, media_type=kind(path))
 
     @routes.post(
         "/jobs/{id}/cancel", summary="Cancel a job, and keep it listed", responses=refusals(404)
@@ -151,7 +146,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
     def zip_of(
         ids: Annotated[list[str], Body(embed=True, max_length=MOST_KEPT)],
     ) -> StreamingResponse:
-        return _zipped([_done(jobs, id) for id in dict.fromkeys(ids)], jobs.folder)
+        return zipped([_done(jobs, id) for id in dict.fromkeys(ids)], jobs.folder)
 
     @routes.get(
         "/zip",
@@ -162,7 +157,7 @@ def router(jobs: Jobs, settings: Settings, device: str) -> APIRouter:
     def zip_link(
         ids: Annotated[str, Query(description="separated by commas")],
     ) -> StreamingResponse:
-        return _zipped([_done(jobs, id) for id in dict.fromkeys(ids.split(","))], jobs.folder)
+        return zipped([_done(jobs, id) for id in dict.fromkeys(ids.split(","))], jobs.folder)
 
     return routes
 
@@ -208,8 +203,8 @@ async def _arrive(request: Request, jobs: Jobs, settings: Settings) -> Job:
     except BusyError as error:
         raise HTTPException(429, str(error), {"Retry-After": str(error.retry_s)}) from error
     try:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "multipart/form-data":
+        sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if sent != "multipart/form-data":
             raise HTTPException(415, "send multipart/form-data, with the file in the field photo")
         async with asyncio.timeout(ARRIVAL_S), request.form(max_files=2, max_fields=32) as form:
             return await run_in_threadpool(accepted, form, settings, jobs.folder)
@@ -282,53 +277,3 @@ def _done(jobs: Jobs, id: str) -> Job:
     if job.state != "done":
         raise HTTPException(409, job.detail or f"{job.name}: has no result ({job.step})")
     return job
-
-
-def _kind(path: Path) -> str:
-    suffix = path.suffix.removeprefix(".").lower()
-    known = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "tif": "tiff"}
-    return f"image/{known.get(suffix, suffix)}"
-
-
-def _attachment(name: str) -> dict[str, str]:
-    """Saved under this name; the plain one is for programs that know no UTF-8."""
-    plain = "".join(each if each.isascii() and each not in '"\\' else "_" for each in name)
-    return {
-        "Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
-    }
-
-
-def _zipped(done: list[Job], folder: Path) -> StreamingResponse:
-    """Results as one file, under their names; of one name, the second gets a number."""
-    if not done:
-        raise HTTPException(422, "ids: name at least one job")
-    needed = sum(job.errand.target.stat().st_size for job in done)
-    if shutil.disk_usage(folder).free < needed + SPARE:
-        raise HTTPException(507, "the server's disk is too full for a zip; fetch them singly")
-    packed = TemporaryFile(dir=folder)  # noqa: SIM115  (it is read after this function ends; nameless)
-    with zipfile.ZipFile(packed, "w") as archive:  # photos are compressed already
-        taken: set[str] = set()
-        for job in done:
-            archive.write(job.errand.target, _unique(job.result_name, taken))
-    size = packed.tell()
-    packed.seek(0)
-
-    def parts() -> Iterator[bytes]:
-        with packed:
-            while part := packed.read(1 << 20):
-                yield part
-
-    headers = _attachment(f"{counted(len(done), 'photo')}.zip".replace(" ", "-"))
-    return StreamingResponse(
-        parts(), media_type="application/zip", headers=headers | {"Content-Length": str(size)}
-    )
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    path, number = Path(name), 1
-    unique = name
-    while unique.casefold() in taken:
-        number += 1
-        unique = f"{path.stem}-{number}{path.suffix}"
-    taken.add(unique.casefold())
-    return unique
