@@ -2,7 +2,8 @@
 
 python benchmarks/precision.py data/denoise_*/val --output results/precision.json
 
-PSNR of results rounded to 8 bits, in dB: of both, the mean difference and the largest.
+PSNR of results rounded to 8 bits, in dB: of both, the mean difference and the largest; and what the
+trial says, by which `mirnet restore` decides.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from torch import Tensor
 from mirnet.imaging.io import read_photo
 from mirnet.imaging.quantize import to_planes
 from mirnet.inference.backends import openvino
+from mirnet.inference.backends.trial import trial_of
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.psnr import psnr
+from mirnet.models.mirnet_v2 import MIRNetV2
 
 
 def main() -> None:
@@ -30,7 +33,10 @@ def main() -> None:
     options = parser.parse_args()
     exact = Restorer.from_pretrained(options.weights, runtime="torch", precision="float32")
     fast = Restorer.from_pretrained(options.weights, runtime="openvino", precision="bfloat16")
-    print(f"{openvino.processor()}, {options.weights}")
+    network = exact.model
+    assert isinstance(network, MIRNetV2)
+    trial = trial_of(network, anew=True)
+    print(f"{openvino.processor()}, {options.weights}: trial {trial.low_psnr:.1f} dB")
     print("| pairs | float32 | bfloat16 | mean difference | largest |\n|---|---|---|---|---|")
     found = {}
     for folder in options.folders:
@@ -45,6 +51,8 @@ def main() -> None:
             "float32": fmean(high),
             "bfloat16": fmean(low),
             "largest_difference": largest,
+            "trial_psnr": trial.low_psnr,
+            "processor": openvino.processor(),
         }
         print(
             f"| {name} | {fmean(high):.3f} | {fmean(low):.3f} "
