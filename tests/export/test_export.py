@@ -1,6 +1,10 @@
 import json
+import logging
 import os
+import subprocess
+import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +17,11 @@ from numpy.typing import NDArray
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import save_model
 from mirnet.cli.app import main
-from mirnet.errors import MissingDependencyError
+from mirnet.errors import MirnetError, MissingDependencyError
 from mirnet.export import artefact, verify
 from mirnet.export.artefact import SUFFIXES
-from mirnet.export.formats import write_darktable
+from mirnet.export.formats import write_darktable, write_onnx, write_openvino
+from mirnet.export.portable import Portable
 from mirnet.inference.restorer import Restorer
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v1 import MIRNetV1, MIRNetV1Config
@@ -194,6 +199,113 @@ def test_what_is_too_far_from_torch_is_not_written(
     assert main(["export", str(weights), "--format", "torch-export", "-o", str(target)]) == 1
     assert "not written" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_what_gives_nan_is_not_written(
+    weights: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_torch_export", lambda _: lambda image: image * np.float32("nan"))
+    target = tmp_path / "a.pt2"
+    assert main(["export", str(weights), "--format", "torch-export", "-o", str(target)]) == 1
+    assert "is inf from torch" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stops_at", [0, 1, 2])
+def test_an_export_that_is_killed_leaves_no_graph_with_other_weights(
+    stops_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, there = tmp_path / "made", tmp_path / "there"
+    files = artefact.files_of(there / "net.xml", "openvino")
+    for folder in (made, there):
+        folder.mkdir()
+        for each in files:
+            (folder / each.name).write_text(folder.name)
+    flushed: list[int] = []
+    moved: list[str] = []
+    move = Path.replace
+    monkeypatch.setattr("os.fsync", flushed.append)
+
+    def replace(self: Path, target: Path) -> Path:
+        if len(moved) == stops_at:
+            raise KeyboardInterrupt
+        moved.append(target.name)
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        artefact._put(made, files)
+    left = {each.name: each.read_text() for each in there.iterdir()}
+    assert len(flushed) == 3
+    assert left == {"net.bin": "there"} if stops_at == 0 else set(left.values()) == {"made"}
+    assert len(left) == max(1, stops_at)
+
+
+def test_openvinos_word_for_a_full_disk_is_one_line(
+    artefacts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError("basic_ios::clear:\niostream error")
+
+    monkeypatch.setattr(openvino, "save_model", full)
+    with pytest.raises(MirnetError, match=r"^a\.xml: can't be written \(.*iostream error\); make"):
+        write_openvino(artefacts["onnx"], tmp_path / "a.xml", {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file's size")
+def test_a_full_disk_is_one_line(weights: Path, tmp_path: Path) -> None:
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); "
+        "from mirnet.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    )
+    for command in (
+        ["convert", str(weights), str(tmp_path / "a.pth"), "--to", "released"],
+        ["export", str(weights), "--format", "torch-export", "-o", str(tmp_path / "a.pt2")],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *command], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, "File too large" in done.stderr) == (1, True)
+        assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_card_that_is_no_text_is_named(weights: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "net.safetensors").write_bytes(weights.read_bytes())
+    (tmp_path / "net.md").write_bytes("é".encode("latin-1"))
+    target = str(tmp_path / "a.onnx")
+    command = ["export", str(tmp_path / "net.safetensors"), "--format", "onnx", "-o", target]
+    assert main(command) == 1
+    assert "net.md: the card of the weights is no text in UTF-8" in capsys.readouterr().err
+
+
+def test_the_exporters_logger_keeps_its_level(weights: Path, tmp_path: Path) -> None:
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    network = load_checkpoint(weights).build()
+    write_onnx(Portable(network), tmp_path / "a.onnx", {"description": "tiny"})
+    assert logger.level == before != logging.ERROR
+
+
+def test_a_pt2_file_holds_no_paths_of_the_machine_that_made_it(artefacts: dict[str, Path]) -> None:
+    with zipfile.ZipFile(artefacts["torch-export"]) as archive:
+        content = b"".join(map(archive.read, archive.namelist()))
+    assert str(Path(artefact.__file__).parent).encode() not in content
+    assert str(Path(torch.__file__).parent).encode() not in content
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("super-resolution", "enlarge the picture first, by cubic interpolation"),
+        ("dual-pixel-deblurring", "the left view's channels, then the right view's"),
+        ("denoising", "any height and width from 8"),
+        (None, "any height and width from 8"),
+    ],
+)
+def test_what_a_network_is_to_be_given_is_told(task: str | None, told: str, weights: Path) -> None:
+    checkpoint = replace(load_checkpoint(weights), task=task)
+    assert told in artefact.describe(checkpoint, "net", "mine")["input"]
 
 
 def test_without_the_extra_its_name_is_told(

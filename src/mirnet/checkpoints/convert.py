@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import re
@@ -94,8 +95,10 @@ def write_released(checkpoint: Checkpoint, path: Path) -> None:
         model = MIRNetV2(config)
     weights = {theirs: checkpoint.weights[ours] for ours, theirs in released_names(model).items()}
     _require_held(path, given, _config_of(weights, path).to_dict())
+    content = io.BytesIO()  # of a full disk, torch's own writer tells nothing that one could act on
+    torch.save({CONTAINERS[0]: weights}, content)
     with replacing(path) as temporary:
-        torch.save({CONTAINERS[0]: weights}, temporary)
+        temporary.write_bytes(content.getvalue())
 
 
 def _require_held(path: Path, given: dict[str, Any], held: dict[str, Any]) -> None:

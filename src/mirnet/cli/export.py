@@ -54,14 +54,26 @@ def export(
         raise MirnetError(f"{target}: its folder does not exist; make it first")
     is_ours = path.parent == PACKAGED and path.stem in CATALOG
     stated = licence or ("Apache-2.0" if is_ours else "not stated; ask whoever made the weights")
-    card = path.with_suffix(".md")
     checks = write(
         load_checkpoint(path),
         target,
         format,
         name=path.stem,
         licence=stated,
-        weights_card=card.read_text("utf-8") if card.is_file() else None,
+        weights_card=_card_of(path),
     )
     worst = max(check.error for check in checks)
     print(f"{target}: at most {worst:.1e} from torch at {len(checks)} sizes; card: {target}.md")
+
+
+def _card_of(weights: Path) -> str | None:
+    """What stands beside weights about them."""
+    from mirnet.errors import MirnetError
+
+    card = weights.with_suffix(".md")
+    try:
+        return card.read_text("utf-8") if card.is_file() else None
+    except UnicodeDecodeError as error:
+        raise MirnetError(
+            f"{card}: the card of the weights is no text in UTF-8; store it as such, or move it"
+        ) from error

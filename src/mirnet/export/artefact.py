@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,12 @@ SUFFIXES: dict[ExportFormat, str] = {
     "torch-export": ".pt2",
     "darktable": ".dtmodel",
 }
+
+BEFORE = {
+    "super-resolution": "; enlarge the picture first, by cubic interpolation: the size stays",
+    "dual-pixel-deblurring": "; the left view's channels, then the right view's",
+}
+"""What networks for a task are to be given, where that isn't just the picture."""
 
 
 def files_of(path: Path, kind: ExportFormat) -> tuple[Path, ...]:
@@ -90,9 +97,23 @@ def export(
         files = files_of(path, kind)
         described = folder / files[-1].name
         described.write_text(card(about, kind, checks, weights_card), "utf-8")
-        for each in files:
-            (folder / each.name).replace(each)
+        _put(folder, files)
     return checks
+
+
+def _put(folder: Path, files: tuple[Path, ...]) -> None:
+    """Move what is whole in ``folder`` to its place.
+
+    Of an export that is written over, all but the first file goes before: a process that is killed
+    between two moves leaves one that lacks a file, and never a graph with another one's weights.
+    """
+    for each in files:
+        with (folder / each.name).open("rb+") as file:
+            os.fsync(file.fileno())
+    for each in files[1:]:
+        each.unlink(missing_ok=True)
+    for each in files:
+        (folder / each.name).replace(each)
 
 
 def describe(checkpoint: Checkpoint, name: str, licence: str) -> dict[str, str]:
@@ -106,7 +127,7 @@ def describe(checkpoint: Checkpoint, name: str, licence: str) -> dict[str, str]:
         "licence": licence,
         "version": __version__,
         "input": f"{INPUT}: float32 (batch, {config.in_channels}, height, width), sRGB-encoded RGB "
-        f"in [0, 1], any height and width from {SMALLEST}",
+        f"in [0, 1], any height and width from {SMALLEST}{BEFORE.get(checkpoint.task or '', '')}",
         "output": f"{OUTPUT}: float32 (batch, {config.out_channels}, height, width), the same "
         "encoding, clipped to [0, 1]",
         "made_by": f"mirnet {__version__}",

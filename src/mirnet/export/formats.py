@@ -8,15 +8,15 @@ import logging
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.export import Dim, ExportedProgram
 
-from mirnet.errors import MissingDependencyError
+from mirnet.errors import MirnetError, MissingDependencyError, one_line
 from mirnet.export.portable import Portable
 
 OPSET = 18
@@ -37,7 +37,13 @@ def exported(network: Portable) -> ExportedProgram:
 
 def write_torch_export(network: Portable, path: Path, about: Mapping[str, str]) -> None:
     """A ``.pt2`` file; what it is stands beside its graph as ``about.json``."""
-    torch.export.save(exported(network), path, extra_files={"about.json": json.dumps(dict(about))})
+    program = exported(network)
+    for module in program.graph_module.modules():
+        for node in getattr(module, "graph", torch.fx.Graph()).nodes:
+            node.meta.pop("stack_trace", None)  # paths of the machine that exported
+    content = io.BytesIO()  # of a full disk, torch's own writer tells nothing that one could act on
+    torch.export.save(program, content, extra_files={"about.json": json.dumps(dict(about))})
+    path.write_bytes(content.getvalue())
 
 
 def write_onnx(network: Portable, path: Path, about: Mapping[str, str]) -> None:
@@ -47,8 +53,7 @@ def write_onnx(network: Portable, path: Path, about: Mapping[str, str]) -> None:
         import onnxscript  # noqa: F401, PLC0415
     except ImportError as error:
         raise _missing(error) from error
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings(), _errors_only("torch.onnx"):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             exported(network),
@@ -75,7 +80,12 @@ def write_openvino(onnx_file: Path, path: Path, about: Mapping[str, str]) -> Non
     model = openvino.convert_model(onnx_file)
     for name, value in about.items():
         model.set_rt_info(value, ["mirnet", name])
-    openvino.save_model(model, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # "iostream error": what a full disk comes to
+        raise MirnetError(
+            f"{path.name}: can't be written ({one_line(error)}); make room"
+        ) from error
 
 
 def write_darktable(onnx_file: Path, path: Path, about: Mapping[str, str], card: str) -> None:
@@ -99,6 +109,18 @@ def write_darktable(onnx_file: Path, path: Path, about: Mapping[str, str], card:
         package.writestr(f"{name}/config.json", json.dumps(config, indent=2) + "\n")
         package.write(onnx_file, f"{name}/model.onnx")
         package.writestr(f"{name}/README.md", card)
+
+
+@contextmanager
+def _errors_only(name: str) -> Iterator[None]:
+    """Let a logger tell of errors alone, for the block."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _openvino() -> Any:
