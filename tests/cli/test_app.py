@@ -25,7 +25,7 @@ from mirnet.choices import (
     TaskName,
 )
 from mirnet.cli.app import main
-from mirnet.cli.doctor import EXTRAS, _packages
+from mirnet.cli.doctor import EXTRAS, _core, _packages
 from mirnet.data.sources import DATASETS
 from mirnet.evaluation.benchmarks import BENCHMARKS
 from mirnet.inference.devices import DTYPES
@@ -189,10 +189,19 @@ def test_a_full_disk_behind_the_output_is_one_line_with_advice() -> None:
     )
 
 
-def test_doctor_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_reports_versions_and_devices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirnet.inference.memory.available_memory", lambda _: 123 << 20)
     text = output_of(capsys, "doctor")
     assert torch.__version__ in text
     assert "denoising-small: " in text
+    assert "123 MiB of memory free for this process" in text
+    with (Path(__file__).parents[2] / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["dependencies"]
+    names = {re.split(r"[>=<\[ ]", each)[0] for each in declared}
+    assert {*_core()} == names | {"pyvips-binary"}
+    assert all(re.search(rf"^  {name} +\d", text, re.MULTILINE) for name in _core())
 
 
 def test_doctor_names_missing_weights(
@@ -231,6 +240,9 @@ def test_doctor_says_how_to_get_what_is_missing(
     monkeypatch.setattr("mirnet.cli.doctor._report_runtimes", lambda: None)  # which takes a while
     monkeypatch.setattr("mirnet.cli.doctor.requires", lambda _: ['no-such>=1; extra == "train"'])
     assert 'missing; pip install "mirnet[train]"' in output_of(capsys, "doctor")
+    monkeypatch.setattr("mirnet.cli.doctor.requires", lambda _: ["no-such[binary]>=1"])
+    assert main(["doctor"]) == 1
+    assert "missing; pip install no-such" in capsys.readouterr().out
 
 
 def test_train_names_a_missing_recipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 import mirnet
 
-CORE = ("torch", "numpy", "pyvips", "pyvips-binary", "safetensors", "cyclopts", "rich", "psutil")
 EXTRAS = {
     "train": "training, .mat files, figures",
     "baselines": "classical methods beside the network",
@@ -22,7 +21,10 @@ EXTRAS = {
     "scale": "batches on many machines",
 }
 """What each extra adds; its packages stand in the package's own metadata."""
-REQUIREMENT = re.compile(r"""([\w.-]+).*;\s*extra\s*==\s*["']([\w-]+)["']""")
+REQUIREMENT = re.compile(
+    r"""([\w.-]+)(?:\[([^\]]*)\])?[^;]*(?:;.*\bextra\s*==\s*["']([\w-]+)["'])?"""
+)
+"""A package, what it is asked to bring along, and the extra that it is for."""
 
 
 def doctor() -> int:
@@ -31,7 +33,7 @@ def doctor() -> int:
     The exit status is 1 if photos can't be restored with this installation.
     """
     print(f"mirnet {mirnet.__version__}, Python {platform.python_version()}, {platform.platform()}")
-    broken = [name for name in CORE if not _report(name, f"pip install {name}")]
+    broken = [name for name in _core() if not _report(name, f"pip install {name}")]
     for extra, purpose in EXTRAS.items():
         for name in _packages(extra):
             _report(name, f'pip install "mirnet[{extra}]"', purpose)
@@ -47,8 +49,27 @@ def doctor() -> int:
 
 def _packages(extra: str) -> list[str]:
     """The packages that an extra installs, by their names on the index."""
-    found = filter(None, map(REQUIREMENT.match, requires("mirnet") or ()))
-    return [name for name, wanted in (each.groups() for each in found) if wanted == extra]
+    return [name for name, _, wanted in _required("mirnet") if wanted == extra]
+
+
+def _core() -> list[str]:
+    """The packages without which photos can't be restored."""
+    names = []
+    for name, brought, wanted in _required("mirnet"):
+        if wanted is None:
+            names.append(name)
+            names += [each for each, _, extra in _required(name) if brought and extra == brought]
+    return names
+
+
+def _required(package: str) -> list[tuple[str, str | None, str | None]]:
+    """What a package requires, as ``REQUIREMENT`` tells it; nothing of one that isn't there."""
+    try:
+        lines = requires(package) or ()
+    except PackageNotFoundError:
+        return []
+    found = filter(None, map(REQUIREMENT.match, lines))
+    return [(each[1], each[2], each[3]) for each in found]
 
 
 def _report(name: str, remedy: str, purpose: str = "") -> bool:
@@ -66,10 +87,13 @@ def _report_devices() -> None:
     import psutil
     import torch
 
-    memory = psutil.virtual_memory()
+    from mirnet.inference.memory import available_memory
+    from mirnet.units import in_bytes
+
+    free, total = available_memory(torch.device("cpu")), psutil.virtual_memory().total
     print(
         f"  cpu                {torch.get_num_threads()} threads, "
-        f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB memory free, "
+        f"{in_bytes(free)} of memory free for this process, {in_bytes(total)} in the machine, "
         f"{torch.backends.cpu.get_cpu_capability()}"
     )
     for i in range(torch.cuda.device_count()):
