@@ -3,6 +3,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +111,12 @@ def test_what_openvino_cannot_do_goes_through_pytorch(tiny_model: MIRNetV2) -> N
         Runtimes(tiny_model, CPU, torch.float16, "openvino")
     with pytest.raises(DeviceError, match="computes on the CPU, not on mps"):
         Runtimes(tiny_model, torch.device("mps"), FLOAT32, "openvino")
+
+
+def test_an_unknown_runtime_is_refused_with_the_known(tiny_model: MIRNetV2) -> None:
+    named: Any = "tensorrt"
+    with pytest.raises(ConfigError, match="must be one of auto, torch, openvino, got 'tensorrt'"):
+        Runtimes(tiny_model, CPU, FLOAT32, named)
 
 
 def test_without_openvino(tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch) -> None:

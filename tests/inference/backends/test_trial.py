@@ -75,6 +75,10 @@ def test_what_is_no_trial_is_made_anew(tiny_model: MIRNetV2, cache: Path, conten
     [
         ("mirnet.inference.backends.trial.__version__", "9.9.9"),
         ("mirnet.inference.backends.trial.file_sha256", lambda path: path.name),
+        (
+            "mirnet.inference.backends.trial.file_sha256",
+            lambda path: path.name * (path.name == "openvino.py"),
+        ),
         ("torch.__version__", "9.9.9"),
         ("openvino.__version__", "9.9.9-1"),
         ("torch.get_num_threads", lambda: 77),
@@ -180,6 +184,11 @@ def test_bfloat16_is_tried_where_it_is_there(
 )
 def test_what_is_taken(found: Trial, is_good: bool, is_good_for_8_bits: bool) -> None:
     assert (found.is_good, found.is_good_for_8_bits) == (is_good, is_good_for_8_bits)
+
+
+def test_what_is_taken_though_it_was_slower_says_why() -> None:
+    assert str(Trial(0.9, 1e-6)).endswith("differs by 1e-06; it gains with the picture's size")
+    assert str(Trial(1.5, 1e-6)).endswith("differs by 1e-06")
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

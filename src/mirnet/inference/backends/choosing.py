@@ -6,6 +6,7 @@ import logging
 import threading
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_args
 
 import torch
 
@@ -59,8 +60,11 @@ class Runtimes:
         Raises:
             MissingDependencyError: the runtime is not installed.
             DeviceError: it can't compute there, or not in this arithmetic.
-            ConfigError: it can't run this network.
+            ConfigError: there is no such runtime, or it can't run this network.
         """
+        if runtime not in get_args(Runtime):
+            known = ", ".join(get_args(Runtime))
+            raise ConfigError(f"runtime: must be one of {known}, got {runtime!r}")
         self._network, self._device, self._dtype = network, device, dtype
         self._runtime = runtime
         self._pytorch = PyTorch(network)
@@ -107,10 +111,10 @@ def report(network: MIRNetV2) -> str:
 def _require_openvino(network: Network, device: torch.device, dtype: torch.dtype) -> None:
     if not isinstance(network, MIRNetV2):
         raise ConfigError(
-            f"--runtime openvino: runs mirnet-v2, not {network.config.NETWORK}; take torch"
+            f"runtime openvino: runs mirnet-v2, not {network.config.NETWORK}; take torch"
         )
     if device.type != "cpu":
-        raise DeviceError(f"--runtime openvino: computes on the CPU, not on {device}; take torch")
+        raise DeviceError(f"runtime openvino: computes on the CPU, not on {device}; take torch")
     openvino.require(dtype)
 
 

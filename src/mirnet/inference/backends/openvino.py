@@ -111,7 +111,7 @@ def require(dtype: torch.dtype) -> None:
     if dtype not in arithmetics():
         raise DeviceError(
             f"precision: OpenVINO has no {str(dtype).removeprefix('torch.')} on this processor; "
-            "choose float32, or --runtime torch"
+            "choose float32, or runtime torch"
         )
 
 
@@ -141,6 +141,6 @@ def _openvino() -> Any:
         import openvino  # noqa: PLC0415
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
-            '--runtime openvino: OpenVINO is not installed; pip install "mirnet[fast]"'
+            'runtime openvino: OpenVINO is not installed; pip install "mirnet[fast]"'
         ) from error
     return openvino
