@@ -1,4 +1,4 @@
-"""Every error that mirnet raises on purpose.
+"""Every error that mirnet raises on purpose, but for wrong arguments in Python.
 
     MirnetError
     ├── ConfigError                  a network config breaks a rule (also a ValueError)
@@ -107,7 +107,11 @@ class ClusterError(MirnetError):
 
 
 class InsufficientMemoryError(MirnetError):
-    """The work would need more memory than there is; nothing has been started."""
+    """The work needs more memory, or scratch space, than there is.
+
+    That is known before anything begins, unless others take what was free, or a second try in
+    float32 needs more than the first did.
+    """
 
 
 class MissingDependencyError(MirnetError):

@@ -156,6 +156,28 @@ def test_beside_a_gpu_features_rest_on_it_then_in_the_hosts_memory(free: dict[st
     assert choose(3000, 4000, device=gpu)[0].rests == "scratch"
 
 
+def test_in_tiles_what_comes_after_a_gpu_takes_the_hosts_memory(free: dict[str, int]) -> None:
+    gpu, after = torch.device("cuda"), 128
+    plain, blended = (list(fits(SMALL, 3000, 4000, device=gpu, after=n)) for n in (0, after))
+    assert [way.memory for way in plain] == [way.memory for way in blended]
+    images = 3000 * 4000 * (6 * 4 + fit.PHOTO)
+    for before, way in zip(plain[1:], blended[1:], strict=True):
+        assert way.host == max(before.host, images + after * 3000 * 4000)
+
+
+def test_apples_gpus_take_the_hosts_memory(free: dict[str, int]) -> None:
+    apple = torch.device("mps")
+    free["mps"] = free["cpu"] = 9 * GIB
+    ways = {way.rests: way for way in choose(3000, 4000, device=apple)}
+    assert ways.keys() == {"device", "scratch"}
+    assert all(way.host == 0 for way in ways.values())
+    images = 3000 * 4000 * (6 * 4 + fit.PHOTO)
+    resting = ways["scratch"].scratch
+    assert ways["device"].memory > images + resting
+    free["mps"] = free["cpu"] = ways["device"].memory - 1
+    assert choose(3000, 4000, device=apple)[-1].rests == "scratch"
+
+
 def test_beside_a_gpu_a_host_that_is_short_is_named(free: dict[str, int]) -> None:
     free["cpu"] = GIB // 8
     with pytest.raises(

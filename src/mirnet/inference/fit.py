@@ -18,6 +18,7 @@ from mirnet.inference.memory import (
     estimate_memory,
     lowered,
     resident_memory,
+    shares_memory,
 )
 from mirnet.inference.padding import padded_size
 from mirnet.inference.streaming.canvas import Memory, scratch_folder
@@ -51,7 +52,7 @@ class Fit:
             in one piece; in the device's memory; in the host's; or in a scratch file.
         tile: height and width of its tiles; None in one piece.
         memory: bytes on the device at the peak, beyond the program.
-        host: bytes of the host's memory, if the device has its own.
+        host: bytes of the host's memory, if the device has memory of its own.
         scratch: bytes of the scratch file.
     """
 
@@ -97,31 +98,31 @@ def fits(
     yield Fit("nowhere", None, in_one)
     if not isinstance(config, MIRNetV2Config):
         return
-    on_cpu = device.type == "cpu"
+    is_one_memory = shares_memory(device)
     values = 4 * batch * (config.in_channels + config.out_channels) + PHOTO
     images = height * width * values
     sizes = canvas_sizes(config, *padded_size(height, width, config.multiple)).values()
     resting = sum(rows * columns * channels for rows, columns, channels in sizes) * dtype.itemsize
     halo = 3 * config.multiple
-    places: list[Place] = ["device"] if on_cpu else ["device", "host"]
+    places: list[Place] = ["device"] if is_one_memory else ["device", "host"]
     if scratch_folder():
         places.append("scratch")
     for place in places:
-        for tile in TILES["cpu" if on_cpu else "gpu"]:
+        for tile in TILES["cpu" if device.type == "cpu" else "gpu"]:
             rows, columns = min(tile[0] + 2 * halo, height), min(tile[1] + 2 * halo, width)
             working = RUNTIME + round(HELD * rows * columns * tile_bytes_per_pixel(config, dtype))
             # Of a scratch file, what lies beside a row of tiles is in memory at one time.
             touched = min(rows + 2 * halo, height) / height * resting
             memory = working + {"device": resting, "host": 0, "scratch": 0}[place]
             host = images + {"device": 0, "host": resting, "scratch": round(touched)}[place]
-            memory = max(memory, after * batch * height * width)
-            yield Fit(
-                place,
-                tile,
-                memory + host if on_cpu else memory,
-                0 if on_cpu else host,
-                resting if place == "scratch" else 0,
+            # What comes after the network lies beside the picture, when the features are gone.
+            blend = after * batch * height * width
+            memory, host = (
+                (max(memory, blend) + host, 0)
+                if is_one_memory
+                else (memory, max(host, images + blend))
             )
+            yield Fit(place, tile, memory, host, resting if place == "scratch" else 0)
 
 
 def choose_fit(

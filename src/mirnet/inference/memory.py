@@ -79,6 +79,11 @@ def available_memory(device: torch.device) -> int:
     return min(int(psutil.virtual_memory().available), _container_memory())
 
 
+def shares_memory(device: torch.device) -> bool:
+    """Whether a device takes the host's memory: the CPU does, and so do Apple's GPUs."""
+    return device.type != "cuda"
+
+
 def share_of_memory(parts: int) -> int:
     """The most that this process should take if so many of its kind share what is free now."""
     host = torch.device("cpu")

@@ -62,9 +62,21 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
-    with pytest.raises(InsufficientMemoryError, match=r"has no room .*No space left .* TMPDIR"):
-        Scratch(torch.float32, tmp_path).empty(10, 10, 10)
+    told = r"another 3 MiB of scratch space can't be had \(No space left .* TMPDIR"
+    with pytest.raises(InsufficientMemoryError, match=told):
+        Scratch(torch.float32, tmp_path).empty(100, 100, 80)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_mapped_is_not_put_down_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(mmap, "mmap", full)
+    with pytest.raises(InsufficientMemoryError, match=r"Cannot allocate .*; take a smaller"):
+        Scratch(torch.float32, tmp_path).empty(10, 10, 10)
 
 
 def test_a_system_that_can_neither_claim_nor_let_go_has_scratch_files_too(

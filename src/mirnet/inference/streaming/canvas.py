@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import tempfile
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from mirnet.errors import InsufficientMemoryError
 from mirnet.inference.streaming.tiles import Box
+from mirnet.units import in_bytes
 
 FOR_LARGE_FILES = Path("/var/tmp")
 """Temporary files that systems with a ``/tmp`` in memory keep on a disk."""
@@ -58,7 +60,7 @@ class Scratch:
         self._maps: list[mmap.mmap] = []
 
     def empty(self, height: int, width: int, channels: int) -> Tensor:
-        """Room for a map. Raises InsufficientMemoryError if the disk is too full."""
+        """Room for a map. Raises InsufficientMemoryError if it can't be had."""
         count = height * width * channels
         size = count * self.dtype.itemsize
         try:
@@ -66,9 +68,14 @@ class Scratch:
                 _claim(file.fileno(), size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
+            remedy = (
+                "take a smaller picture, or give this process more memory"
+                if error.errno == errno.ENOMEM  # of the address space, not of the disk
+                else "make room, or set TMPDIR to a folder on another disk"
+            )
             raise InsufficientMemoryError(
-                f"{self.folder}: has no room for {size / 2**30:.1f} GiB of scratch space "
-                f"({error.strerror}); set TMPDIR to a folder on another disk"
+                f"{self.folder}: another {in_bytes(size)} of scratch space can't be had "
+                f"({error.strerror}); {remedy}"
             ) from error
         self._maps.append(mapped)
         return torch.frombuffer(mapped, dtype=self.dtype, count=count).view(height, width, channels)

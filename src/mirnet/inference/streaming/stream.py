@@ -52,7 +52,7 @@ def stream(
 
     Args:
         network: where its weights are is where the tiles go; the image may lie elsewhere.
-        image: in [0, 1].
+        image: any floats in [0, 1].
         tile: height and width of a tile, multiples of ``config.multiple``.
         rest: where the features rest.
         progress: told after each sweep.
@@ -195,8 +195,9 @@ def _at(name: Map, box: Box) -> Box:
 
 
 def _part(image: Tensor, region: Box) -> Tensor:
-    """A part of the image, in [0, 1], continued beyond its edges as ``pad`` continues the whole."""
-    return pad_to(_cropped(image, region).clamp(0, 1), region.height, region.width)
+    """A part of the image, float32 in [0, 1], continued beyond its edges as by ``pad``."""
+    part = _cropped(image, region).float().clamp(0, 1)
+    return pad_to(part, region.height, region.width)
 
 
 def _write(output: Tensor, box: Box, tile: Tensor) -> None:
