@@ -18,7 +18,9 @@ def test_results_of_every_task_are_bounded_in_shift_and_white(name: str) -> None
     bounds = expected_for(name)
     assert bounds.shift
     assert bounds.saturated
-    assert all(value > 0 for value in asdict(bounds).values() if value is not None)
+    values = asdict(bounds)
+    del values["is_fine_in_bfloat16"]
+    assert all(value > 0 for value in values.values() if value is not None)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

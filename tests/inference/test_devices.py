@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mirnet.inference.devices import settle
+from mirnet.errors import DeviceError
+from mirnet.inference.devices import choose_dtype, settle
 
 
 @pytest.mark.parametrize(("device", "waits"), [("cuda:1", 1), ("mps", 1), ("cpu", 0)])
@@ -13,3 +14,13 @@ def test_a_device_that_runs_behind_is_waited_for(
     monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
     settle(torch.device(device))
     assert waited == [device][:waits]
+
+
+def test_of_two_gpus_the_one_that_is_meant_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current one is the old one."""
+    able = {torch.device("cuda:0"): (7, 5), torch.device("cuda:1"): (8, 0)}
+    monkeypatch.setattr(torch.cuda, "get_device_capability", able.get)
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert choose_dtype("bfloat16", torch.device("cuda:1")) == torch.bfloat16
+    with pytest.raises(DeviceError, match="device cuda:0: has no bfloat16"):
+        choose_dtype("bfloat16", torch.device("cuda:0"))

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mirnet.checkpoints.expected import EXPECTED, Expected
+from mirnet.checkpoints.expected import EXPECTED, Expected, expected_for
 from mirnet.errors import (
     ConfigError,
     DeviceError,
@@ -26,6 +26,8 @@ from mirnet.imaging.photo import Photo
 from mirnet.imaging.resize import enlarged
 from mirnet.inference import fit
 from mirnet.inference.devices import choose_device, choose_dtype
+from mirnet.inference.files import FileSteps
+from mirnet.inference.jobs import Job
 from mirnet.inference.restorer import Restorer
 from mirnet.inference.running import Runner
 from mirnet.models.config import MIRNetV2Config
@@ -89,6 +91,22 @@ def test_half_tensors_come_back_as_such(restorer: Restorer) -> None:
     assert restorer(torch.rand(1, 3, 4, 4, dtype=torch.float16)).dtype == torch.float16
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_other_floats_are_enlarged_and_come_back_as_such(
+    restorer: Restorer, dtype: torch.dtype
+) -> None:
+    image = torch.rand(1, 3, 9, 14).to(dtype)
+    restored = restorer(image, enlarge=2)
+    assert (restored.dtype, restored.shape) == (dtype, (1, 3, 18, 28))
+    assert torch.equal(restored, restorer(image.float(), enlarge=2).to(dtype))
+
+
+@pytest.mark.parametrize("options", [{}, {"strength": 0.5}, {"detail": 0.5}, {"enlarge": 2}])
+def test_a_result_has_no_gradient(restorer: Restorer, options: Any) -> None:
+    image = torch.rand(1, 3, 8, 8, requires_grad=True)
+    assert not restorer(image, **options).requires_grad
+
+
 def test_the_same_again_gives_the_same(restorer: Restorer) -> None:
     image = random_pixels((33, 21, 3))
     assert np.array_equal(restorer(image), restorer(image))
@@ -141,6 +159,7 @@ def test_strength_out_of_range_is_refused(restorer: Restorer, strength: float) -
         np.zeros(4, np.uint8),
         torch.zeros(3, 4, 4),
         torch.zeros(1, 4, 4, 4),
+        torch.zeros(1, 6, 4, 4),
         torch.zeros(1, 3, 4, 4, dtype=torch.uint8),
     ],
 )
@@ -155,6 +174,20 @@ def test_dual_pixel_networks_take_tensors_of_six_channels() -> None:
     assert restorer(torch.rand(1, 6, 5, 5)).shape == (1, 3, 5, 5)
     with pytest.raises(ValueError, match="takes 6 channels"):
         restorer(random_pixels((4, 4, 3)))
+
+
+def test_pictures_of_another_number_or_size_are_refused(restorer: Restorer) -> None:
+    config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
+    two = Restorer(MIRNetV2(config), device="cpu")
+    one, other = (Photo(pixels=random_pixels((4, n, 3))) for n in (4, 5))
+    with pytest.raises(ValueError, match="takes 3 channels, and 0 pictures of RGB have 0"):
+        restorer.restore_photo()
+    with pytest.raises(ValueError, match="takes 3 channels, and 2 pictures of RGB have 6"):
+        restorer.restore_photo(one, one)
+    with pytest.raises(ValueError, match="takes 6 channels, and 1 picture of RGB have 3"):
+        two.restore_photo(one)
+    with pytest.raises(ValueError, match="one size, got 4×4 and 5×4"):
+        two.restore_photo(one, other)
 
 
 def test_channels_that_can_t_be_blended_are_refused_before_any_work() -> None:
@@ -197,13 +230,29 @@ def test_half_precision_is_close_to_float32(tiny_model: MIRNetV2) -> None:
 def test_auto_is_float32_but_for_8_bits_on_a_gpu_that_has_bfloat16(
     monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bfloat16)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7 + has_bfloat16, 5))
+    monkeypatch.setattr(torch.version, "hip", None)
     for kind in ("cpu", "cuda", "mps"):
         low = torch.bfloat16 if kind == "cuda" and has_bfloat16 else torch.float32
         device = torch.device(kind)
         assert choose_dtype("auto", device) == torch.float32
         assert choose_dtype("auto", device, for_8_bits=True) == low
         assert choose_dtype("float32", device, for_8_bits=True) == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("task", "goes_low"),
+    [("denoising", 1), ("super-resolution", 1), ("low-light", 0), ("retouching", 0), (None, 0)],
+)
+def test_on_a_gpu_weights_whose_bfloat16_would_show_stay_in_float32(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, task: str | None, goes_low: bool
+) -> None:
+    def as_on_a_gpu(precision: str, device: Any, *, for_8_bits: bool = False) -> torch.dtype:
+        return torch.bfloat16 if for_8_bits else torch.float32
+
+    monkeypatch.setattr("mirnet.inference.restorer.choose_dtype", as_on_a_gpu)
+    restorer = Restorer(tiny_model, device="cpu", expected=expected_for(task))
+    assert (restorer._runner.dtype_for_8_bits == torch.bfloat16) == goes_low
 
 
 def test_only_what_has_8_bits_and_keeps_them_goes_as_that() -> None:
@@ -322,6 +371,28 @@ def test_an_unknown_precision_is_refused_with_the_known(tiny_model: MIRNetV2) ->
     unknown: Any = "float8"
     with pytest.raises(ConfigError, match="one of auto, float32, bfloat16, float16"):
         Restorer(tiny_model, device="cpu", precision=unknown)
+
+
+@pytest.mark.parametrize("memory", ["2GiB", float("nan"), 0])
+def test_what_is_no_number_of_bytes_is_refused(tiny_model: MIRNetV2, memory: Any) -> None:
+    with pytest.raises(ValueError, match=f"memory: is a number of bytes above 0, got {memory!r}"):
+        Restorer(tiny_model, memory=memory)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": "95"}, "quality is from 1 to 100, a whole number, got '95'"),
+        ({"quality": 9.5}, "quality is from 1 to 100, a whole number, got 9.5"),
+        ({"chroma_only": "no"}, "chroma_only is True or False, got 'no'"),
+    ],
+)
+def test_options_of_another_type_are_refused(
+    restorer: Restorer, make_photo: Callable[..., Path], options: Any, message: str
+) -> None:
+    source = make_photo()
+    with pytest.raises(ValueError, match=message):
+        restorer.restore_file(source, source.with_suffix(".jpg"), **options)
 
 
 def test_an_unknown_depth_is_refused_before_any_work(
@@ -461,6 +532,38 @@ def test_a_file_is_enlarged_with_its_alpha_and_metadata(restorer: Restorer, tmp_
     image = Image.fromarray(np.dstack([before.pixels, alpha]))
     restored = restorer(image, enlarge=2)
     assert (restored.size, restored.mode) == ((28, 18), "RGBA")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "depth", "fitting"),
+    [(np.uint8, "keep", 1), (np.uint8, "8", 1), (np.uint8, "16", 0), (np.uint16, "keep", 0)],
+)
+def test_a_photo_that_goes_in_bfloat16_is_planned_so_before_it_is_decoded(
+    tiny_model: MIRNetV2,
+    make_photo: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: Any,
+    depth: Any,
+    fitting: bool,
+) -> None:
+    source = make_photo(dtype=dtype)
+    restorer = Restorer(tiny_model, device="cpu")
+    restorer._runner.dtype_for_8_bits = torch.bfloat16
+
+    def choose(*_: Any, dtype: torch.dtype, whole: torch.dtype, **__: Any) -> list[fit.Fit]:
+        if torch.float32 in (dtype, whole):
+            raise InsufficientMemoryError("too large")
+        return [fit.Fit("nowhere", None, 1)]
+
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", choose)
+    read = Photo(pixels=random_pixels((4, 4, 3)))
+    monkeypatch.setattr("mirnet.inference.files.read_photo", lambda *_, **__: read)
+    job, steps = Job(source, source.with_suffix(".tif")), FileSteps(restorer, depth=depth)
+    if fitting:
+        assert steps.read(job) == (read,)
+    else:
+        with pytest.raises(InsufficientMemoryError, match="too large"):
+            steps.read(job)
 
 
 def test_memory_is_asked_for_the_enlarged_photo(

@@ -12,9 +12,9 @@ from mirnet.inference.backends import choosing
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.trial import Trial
-from mirnet.inference.memory import estimate_memory
+from mirnet.inference.memory import LiveBytes, estimate_memory
 from mirnet.inference.restorer import Restorer
-from mirnet.inference.running import Runner
+from mirnet.inference.running import Runner, _is_finite
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.conftest import TINY
 
@@ -40,8 +40,10 @@ class OutOfMemory(MIRNetV2):
         "you tried to allocate 120000000000 bytes. Error code 12 (Cannot allocate memory)",
         "Exception from src/core/src/runtime/allocator.cpp:79:\nstd::bad_alloc\n",
         "Check 'ptr' failed at cpu_memory.cpp:257:\nFailed to allocate 740294656 bytes of memory",
+        "MPS backend out of memory (MPS allocated: 8.00 GiB, other allocations: 96 KiB, max "
+        "allowed: 9.07 GiB). Tried to allocate 2.00 GiB on private pool.",
     ],
-    ids=["PyTorch", "PyTorch on Linux", "OpenVINO's tensors", "OpenVINO's graph"],
+    ids=["PyTorch", "PyTorch on Linux", "OpenVINO's tensors", "OpenVINO's graph", "Apple's GPUs"],
 )
 def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
     caplog: pytest.LogCaptureFixture, words: str
@@ -58,6 +60,62 @@ def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
     assert (restored - expected[..., :30, :41]).abs().max() <= 2e-5
     assert "a.png: ran out of memory in one piece" in caplog.text
     assert "goes on in tiles of" in caplog.text
+
+
+def test_memory_that_runs_out_in_the_sample_leaves_the_next_way(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ways = [way for way in fit.fits(TINY, 40, 40, device=CPU) if way.tile][:2]
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: ways)
+    monkeypatch.setattr("mirnet.inference.running.SAMPLE", (4, 4))
+
+    class Short(Runner):
+        def _seconds_per_pixel(self, way: fit.Fit, wanted: Wanted) -> float:
+            if way is ways[0]:
+                raise MemoryError
+            return 1.0
+
+    restored = Short(tiny_model, CPU, torch.float32, None)(torch.rand(1, 3, 20, 20), where="a.png")
+    assert restored.shape == (1, 3, 20, 20)
+    assert f"ran out of memory {ways[0]}; goes on {ways[1]}" in caplog.text
+
+
+def test_what_is_said_of_a_batch_is_of_all_its_images(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mirnet")
+    way = next(way for way in fit.fits(TINY, 40, 40, device=CPU) if way.tile)
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: [way])
+    monkeypatch.setattr("mirnet.inference.running.SAMPLE", (4, 4))
+    monkeypatch.setattr(Runner, "_seconds_per_pixel", lambda *_: 1.0)
+    runner = Runner(tiny_model, CPU, torch.float32, None)
+    runner(torch.rand(3, 3, 20, 30), where="a")
+    assert "a: 3 of 30×20 go in tiles" in caplog.text
+    assert caplog.text.strip().endswith("about 30 min")  # 3 × 600 pixels, a second each
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_other_floats_go_in_tiles_too(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    image = torch.rand(1, 3, 21, 30).to(dtype)
+    expected = Restorer(tiny_model, device="cpu")(image.float())
+    way = next(way for way in fit.fits(TINY, 40, 40, device=CPU) if way.tile)
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: [way])
+    restored = Restorer(tiny_model, device="cpu")(image)
+    assert restored.dtype == dtype
+    assert (restored.float() - expected).abs().max() <= 1e-2
+    with pytest.raises(ValueError, match=r"takes \(N, 3, H, W\), got \(1, 4, 8, 8\)"):
+        Restorer(tiny_model, device="cpu")(torch.rand(1, 4, 8, 8))
+
+
+def test_the_look_at_the_output_takes_next_to_nothing() -> None:
+    outputs = torch.rand(1, 3, 2000, 40)
+    with LiveBytes() as live:
+        assert _is_finite(outputs)
+    assert live.peak <= 1.1 * outputs.nbytes  # their own storage counts with the first view
+    outputs[0, 2, 1999, 39] = float("nan")
+    assert not _is_finite(outputs)
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:

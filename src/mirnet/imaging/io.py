@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ def read_header(path: str | Path, *, view: int | None = None) -> PhotoHeader:
         return header_of(file)
 
 
+def check_quality(quality: int | None) -> None:
+    """Raise ValueError for a quality that there isn't."""
+    if quality is not None and not (isinstance(quality, Integral) and 1 <= quality <= 100):
+        raise ValueError(f"quality is from 1 to 100, a whole number, got {quality!r}")
+
+
 def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -> tuple[str, ...]:
     """Write a photo file whole or not at all; equal photos give equal bytes.
 
@@ -109,8 +116,7 @@ def write_photo(photo: Photo, path: str | Path, *, quality: int | None = None) -
         ValueError: quality is not from 1 to 100.
     """
     path = Path(path)
-    if quality is not None and not 1 <= quality <= 100:
-        raise ValueError(f"quality is from 1 to 100, got {quality}")
+    check_quality(quality)
     check_writable(photo.header, path)
     kind = formats.by_suffix(path)
     keeps_all = quality is None and photo.is_lossless and kind is not formats.JPEG

@@ -33,7 +33,7 @@ def choose_dtype(precision: str, device: torch.device, *, for_8_bits: bool = Fal
 
     ``auto`` is float32, and bfloat16 on a CUDA device that has it for what is rounded to 8 bits.
     """
-    has_bfloat16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    has_bfloat16 = device.type != "cuda" or _has_bfloat16(device)
     if precision == "auto":
         lowers = for_8_bits and device.type == "cuda" and has_bfloat16
         return torch.bfloat16 if lowers else torch.float32
@@ -42,6 +42,11 @@ def choose_dtype(precision: str, device: torch.device, *, for_8_bits: bool = Fal
     if precision == "bfloat16" and not has_bfloat16:
         raise DeviceError(f"device {device}: has no bfloat16; choose float16 or float32")
     return DTYPES[precision]
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether that GPU has it; ``torch.cuda.is_bf16_supported`` looks at the current one."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def settle(device: torch.device) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mirnet.choices import OutputDepth
 from mirnet.errors import DamagedPhotoError, PhotoError
-from mirnet.imaging.io import check_writable, read_header, read_photo, write_photo
+from mirnet.imaging.io import check_quality, check_writable, read_header, read_photo, write_photo
 from mirnet.imaging.photo import Photo, PhotoHeader
 from mirnet.inference.guards import doubts_after, doubts_before
 from mirnet.inference.jobs import Job
@@ -45,8 +45,7 @@ class FileSteps:
         Raises ValueError for one out of its range.
         """
         check_depth(depth)
-        if quality is not None and not 1 <= quality <= 100:
-            raise ValueError(f"quality is from 1 to 100, got {quality}")
+        check_quality(quality)
         self._restorer, self._treatment, self._depth = restorer, treatment, depth
         self._quality, self._allow_damaged, self._progress = quality, allow_damaged, progress
 
@@ -57,8 +56,13 @@ class FileSteps:
         pixels are read.
         """
         header = self._header(job)
-        size = header.height, header.width
-        self._restorer.require_memory(*size, self._treatment, where=str(job.source))
+        self._restorer.require_memory(
+            header.height,
+            header.width,
+            self._treatment,
+            where=str(job.source),
+            for_8_bits=header.depth == "8" and self._depth in ("keep", "8"),
+        )
         return self._views(job, header)
 
     def read_ahead(self, job: Job) -> Views | None:

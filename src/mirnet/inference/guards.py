@@ -58,12 +58,11 @@ def _doubts(pixels: Pixels, expected: Expected) -> dict[str, str]:
     noise = _noise(pixels) * 255
     if expected.quietest is not None and noise < expected.quietest:
         doubts["quiet"] = (
-            f"has next to no noise ({noise:.1f}/255): a lower --strength keeps more of it"
+            f"has next to no noise ({noise:.1f}/255): a lower strength keeps more of it"
         )
     if expected.noisiest is not None and noise > expected.noisiest:
         doubts["noisy"] = (
-            f"is noisy ({noise:.0f}/255), which these weights do not mend: restore it with --task "
-            "denoising first"
+            f"is noisy ({noise:.0f}/255), which these weights do not mend: denoise it first"
         )
     return doubts
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mirnet.inference.treatment import Treatment
 from mirnet.models.network_config import NetworkConfig
+from mirnet.units import counted
 
 OVERSHOOT = 0.1
 """By how much floats may leave [0, 1] before they are taken for another scale."""
@@ -28,18 +29,27 @@ def require_pictures(views: Sequence[NDArray[Any]], config: NetworkConfig) -> No
             raise ValueError(f"an image is (H, W), (H, W, 1) or (H, W, 3), got {pixels.shape}")
     if config.out_channels != 3:
         raise ValueError(f"this network gives {config.out_channels} channels, not 3")
-    if config.in_channels != 3 * len(views):
+    channels = config.in_channels
+    if channels != 3 * len(views):
         raise ValueError(
-            f"this network takes {config.in_channels} channels; give it a tensor "
-            f"(N, {config.in_channels}, H, W)"
+            f"this network takes {channels} channels, and {counted(len(views), 'picture')} of RGB "
+            f"have {3 * len(views)}; give `restore_photo` as many as it takes, or a tensor "
+            f"(N, {channels}, H, W)"
         )
+    if len({pixels.shape[:2] for pixels in views}) > 1:
+        sizes = " and ".join(f"{pixels.shape[1]}×{pixels.shape[0]}" for pixels in views)
+        raise ValueError(f"the views of a photo have one size, got {sizes}")
 
 
-def require_batch(images: Tensor) -> None:
-    """Raise ValueError unless it is ``(N, C, H, W)``, of floats in [0, 1]."""
+def require_batch(images: Tensor, config: NetworkConfig) -> None:
+    """Raise ValueError unless it is ``(N, C, H, W)`` as a network takes it, of floats in [0, 1]."""
     if images.ndim != 4 or not images.is_floating_point() or 0 in images.shape:
         raise ValueError(
             f"a batch is a float tensor (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
+        )
+    if images.shape[1] != config.in_channels:
+        raise ValueError(
+            f"the network takes (N, {config.in_channels}, H, W), got {tuple(images.shape)}"
         )
     _require_range(*map(float, images.aminmax()))
 

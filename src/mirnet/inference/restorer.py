@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, overload
 
@@ -49,7 +50,9 @@ class Restorer:
     PIL image, or about its result; of a file, ``restore_file`` returns it. Tensors aren't looked
     at: they are what programs score and train with.
 
-    One restorer may be called from several threads, and can be pickled. Processes that restore
+    One restorer may be called from several threads, and can be pickled. Each call plans with the
+    memory that is free when it begins, and knows nothing of the others: large photos had better go
+    one after the other, or in processes that each have a ``memory``. Processes that restore
     files must be started by ``multiprocessing``'s "spawn" or "forkserver": in a fork of a process
     that has read a photo, reading another is refused, since it would hang.
     """
@@ -71,23 +74,26 @@ class Restorer:
             device: where to run; ``auto`` takes CUDA, then MPS, then the CPU. ``cuda:1`` is the
                 second GPU.
             precision: of the network's arithmetic; ``auto`` is float32. An image of 8 bits, which
-                comes back with 8, goes in bfloat16 on a CUDA device that has it, and on a processor
-                that is faster in it if a trial shows that the difference disappears in the
-                rounding. Global reductions and the output stay in float32.
+                comes back with 8, goes in bfloat16 where the difference disappears in the rounding:
+                on a CUDA device that has it if ``expected`` says so, on a processor that is faster
+                in it if a trial shows so. Global reductions and the output stay in float32.
             memory: bytes that this process may take on the device; what is free, unless told. A
                 picture that will not fit in one piece goes in tiles, with the same result.
             runtime: what computes a picture that goes in one piece on a CPU; ``auto`` takes
                 OpenVINO for half a megapixel and more, if it is installed and a trial with this
-                network on this machine shows that it gives the same and faster.
-            expected: what is usual for its photos and results, so that what isn't is said.
+                network on this machine shows that it gives the same, and on a small picture at
+                0.8 of PyTorch's speed or more: it gains with the size.
+            expected: what is usual for its photos and results, so that what isn't is said, and
+                whether they bear bfloat16.
 
         Raises:
             DeviceError: there is no such device, or it lacks that arithmetic.
             MissingDependencyError: the runtime is not installed.
-            ConfigError: the runtime can't run this network.
+            ConfigError: there is no such precision or runtime, or it can't run this network.
+            ValueError: ``memory`` is no number of bytes.
         """
-        if memory is not None and memory < 1:
-            raise ValueError(f"memory: is a number of bytes above 0, got {memory}")
+        if memory is not None and not (isinstance(memory, Real) and memory >= 1):  # NaN is not
+            raise ValueError(f"memory: is a number of bytes above 0, got {memory!r}")
         chosen = choose_device(device)
         self.expected = expected
         self._may_lower = precision == "auto"
@@ -97,7 +103,9 @@ class Restorer:
             choose_dtype(precision, chosen),
             memory,
             runtime,
-            dtype_for_8_bits=choose_dtype(precision, chosen, for_8_bits=True),
+            dtype_for_8_bits=choose_dtype(
+                precision, chosen, for_8_bits=expected.is_fine_in_bfloat16
+            ),
         )
 
     @property
@@ -161,7 +169,7 @@ class Restorer:
         Raises:
             TypeError: the image is none of these kinds.
             ValueError: shape, type, range or an option is not one of these.
-            InsufficientMemoryError: the image will not fit, not even in tiles; nothing was started.
+            InsufficientMemoryError: the image will not fit, not even in tiles.
             NonFiniteError: the output is not finite even in float32.
         """
         treatment = Treatment(**options)
@@ -197,10 +205,10 @@ class Restorer:
         begin with; ``progress`` is as in ``restore_file``.
         """
         check_depth(depth)
-        photo = views[0]
-        dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
         together = tuple(view.pixels for view in views)
         require_pictures(together, self.model.config)
+        photo = views[0]
+        dtype = photo.pixels.dtype if depth == "keep" else np.dtype(PIXEL_TYPES[depth])
         return photo.with_pixels(self._restore_pixels(together, treatment, dtype, where, progress))
 
     def restore_file(
@@ -248,14 +256,20 @@ class Restorer:
         job = Job(Path(source), target, None if right is None else Path(right))
         return steps.write(steps.restore(steps.read(job), job), target)
 
-    def require_memory(self, height: int, width: int, treatment: Treatment, *, where: str) -> Fit:
-        """How such a photo will go through memory, in the arithmetic of ``dtype``.
+    def require_memory(
+        self, height: int, width: int, treatment: Treatment, *, where: str, for_8_bits: bool = False
+    ) -> Fit:
+        """How such a photo will go through memory; ``for_8_bits``: it has 8 bits, and keeps them.
 
         Raises InsufficientMemoryError, which begins with ``where``, if it won't fit.
         """
         factor = treatment.enlarge
         return self._runner.fits(
-            height * factor, width * factor, where=where, after=treatment.bytes_per_pixel
+            height * factor,
+            width * factor,
+            where=where,
+            wanted=self._runner.wanted(for_8_bits=for_8_bits and self._may_lower),
+            after=treatment.bytes_per_pixel,
         )[0]
 
     @property
@@ -288,6 +302,7 @@ class Restorer:
         del planes, first, others
         return from_planes(restored.numpy(), channels=views[0].shape[2], dtype=dtype)
 
+    @torch.no_grad()
     def _restore_batch(
         self,
         images: Tensor,
@@ -298,7 +313,8 @@ class Restorer:
         for_8_bits: bool = False,
     ) -> Tensor:
         require_treatable(treatment, self.model.config)
-        require_batch(images)
+        require_batch(images, self.model.config)
+        kind = images.dtype
         images = treatment.before(images)
         for_8_bits = for_8_bits and self._may_lower
         outputs = self._runner(
@@ -312,4 +328,4 @@ class Restorer:
         if treatment.blends:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
             outputs = treatment.after(inputs, outputs)
-        return outputs.to(images.device, images.dtype)
+        return outputs.to(images.device, kind)

@@ -13,7 +13,7 @@ from mirnet.choices import Runtime
 from mirnet.errors import NonFiniteError
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.fit import Fit, choose_fit, room_for
-from mirnet.inference.memory import estimate_memory, lowered
+from mirnet.inference.memory import estimate_memory, lowered, shares_memory
 from mirnet.inference.padding import crop, pad
 from mirnet.inference.streaming.canvas import Memory, Rest, Scratch
 from mirnet.inference.streaming.stream import Progress, ignore_progress, stream
@@ -25,6 +25,8 @@ logger = logging.getLogger("mirnet")
 
 SAMPLE = (256, 512)
 """Height and width of the picture that tells how long a large one will take."""
+BAND = 64
+"""Rows that are looked at together."""
 
 
 class Runner:
@@ -67,13 +69,11 @@ class Runner:
         *,
         batch: int = 1,
         where: str,
-        dtype: torch.dtype | None = None,
-        whole: torch.dtype | None = None,
+        wanted: Wanted,
         after: int = 0,
     ) -> list[Fit]:
         """How such images can go through memory, the best way first.
 
-        The arithmetic is the runner's unless told, and in one piece that of ``whole``.
         Raises InsufficientMemoryError, which begins with ``where``, if there is none.
         """
         return choose_fit(
@@ -81,19 +81,23 @@ class Runner:
             height,
             width,
             batch=batch,
-            dtype=dtype or self.dtype,
-            whole=whole,
+            dtype=wanted.dtype,
+            whole=self._in_one_piece(batch * height * width, wanted),
             device=self.device,
             limit=self.limit,
             after=after,
             where=where,
         )
 
+    def wanted(self, *, for_8_bits: bool) -> Wanted:
+        """The arithmetic of a picture that is rounded to 8 bits, or of any other."""
+        return Wanted(self.dtype_for_8_bits if for_8_bits else self.dtype, for_8_bits)
+
     @property
     def room(self) -> int:
         """Bytes of the host's memory that may still be taken."""
-        host = torch.device("cpu")
-        return room_for(host, self.limit if self.device == host else None)
+        shares = shares_memory(self.device)
+        return room_for(torch.device("cpu"), self.limit if shares else None)
 
     def __call__(
         self,
@@ -118,16 +122,16 @@ class Runner:
             InsufficientMemoryError: it will not fit.
             NonFiniteError: the output is not finite even in float32.
         """
-        wanted = Wanted(self.dtype_for_8_bits if for_8_bits else self.dtype, for_8_bits)
+        wanted = self.wanted(for_8_bits=for_8_bits)
         outputs, dtype = self._within_memory(images, wanted, where, progress, after)
-        if bool(torch.isfinite(outputs).all()):
+        if _is_finite(outputs):
             return outputs
         if dtype != torch.float32:
             logger.warning("%s: the output is not finite; redone in float32", where)
             del outputs
             again = f"{where}: the second try in float32"
             outputs, _ = self._within_memory(images, Wanted(torch.float32), again, progress, after)
-        if not bool(torch.isfinite(outputs).all()):
+        if not _is_finite(outputs):
             raise NonFiniteError(
                 "the network's output is not finite even in float32; check the input for NaN and "
                 "the weights with `mirnet weights`"
@@ -142,13 +146,10 @@ class Runner:
         It goes the best way; one that ran out of memory after all gives way to the next.
         """
         batch, _, height, width = images.shape
-        _, whole = self._runtimes.pick(_pixels(images), wanted)
-        ways = self.fits(
-            height, width, batch=batch, where=where, dtype=wanted.dtype, whole=whole, after=after
-        )
+        ways = self.fits(height, width, batch=batch, where=where, wanted=wanted, after=after)
         for way, next_way in zip(ways, [*ways[1:], None], strict=True):
-            self._announce(way, height, width, wanted, whole, where)
             try:
+                self._announce(way, images.shape, wanted, where)
                 return self._run(images, wanted, way, progress)
             except (MemoryError, RuntimeError) as error:
                 if next_way is None or not _is_out_of_memory(error):
@@ -156,6 +157,8 @@ class Runner:
                 logger.warning("%s: ran out of memory %s; goes on %s", where, way, next_way)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+            elif self.device.type == "mps":
+                torch.mps.empty_cache()
         raise AssertionError("unreachable: the last way returns or raises")
 
     def _run(
@@ -167,6 +170,10 @@ class Runner:
         padded = pad(inputs, self.network.config.multiple)
         backend, dtype = self._runtimes.pick(_pixels(images), wanted)
         return crop(backend(padded, dtype), *images.shape[2:]), dtype
+
+    def _in_one_piece(self, pixels: int, wanted: Wanted) -> torch.dtype:
+        """The arithmetic of what computes so many pixels in one piece."""
+        return self._runtimes.pick(pixels, wanted)[1]
 
     @torch.no_grad()
     def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
@@ -183,17 +190,21 @@ class Runner:
                 tiled.append(stream(self.network, image, tile=way.tile, rest=rest, progress=told))
         return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
 
-    def _announce(
-        self, way: Fit, height: int, width: int, wanted: Wanted, whole: torch.dtype, where: str
-    ) -> None:
-        """Say what is done, and how long it takes, of a picture in tiles."""
+    def _announce(self, way: Fit, shape: torch.Size, wanted: Wanted, where: str) -> None:
+        """Say what is done, and how long it takes, of a picture or a batch in tiles."""
         if way.tile is None:
             return
-        need = in_bytes(estimate_memory(self.network.config, height, width, dtype=whole))
-        is_large = height * width > 8 * SAMPLE[0] * SAMPLE[1]
+        batch, _, height, width = shape
+        pixels = batch * height * width
+        whole = self._in_one_piece(pixels, wanted)
+        need = in_bytes(
+            estimate_memory(self.network.config, height, width, batch=batch, dtype=whole)
+        )
+        is_large = pixels > 8 * SAMPLE[0] * SAMPLE[1]
         rate = self._seconds_per_pixel(way, wanted) if is_large else 0
-        about = f"; about {in_time(rate * height * width)}" if rate else ""
-        logger.info("%s: %d×%d goes %s (whole: %s)%s", where, width, height, way, need, about)
+        about = f"; about {in_time(rate * pixels)}" if rate else ""
+        goes = f"{width}×{height} goes" if batch == 1 else f"{batch} of {width}×{height} go"
+        logger.info("%s: %s %s (whole: %s)%s", where, goes, way, need, about)
 
     def _seconds_per_pixel(self, way: Fit, wanted: Wanted) -> float:
         """From a small picture, after a tiny one that warms up."""
@@ -204,6 +215,11 @@ class Runner:
             self._run(picture, wanted, way, ignore_progress)
             seconds = time.perf_counter() - start
         return seconds / (SAMPLE[0] * SAMPLE[1])
+
+
+def _is_finite(outputs: Tensor) -> bool:
+    """Whether all are numbers; of a whole picture, the look takes as much memory as it twice."""
+    return all(bool(torch.isfinite(band).all()) for band in torch.split(outputs, BAND, dim=2))
 
 
 def _pixels(images: Tensor) -> int:
@@ -217,8 +233,14 @@ def _rest(way: Fit, dtype: torch.dtype, device: torch.device) -> Rest:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has a class for it on GPUs alone; else it is a RuntimeError, by its words."""
-    words = ("not enough memory", "can't allocate memory", "bad_alloc", "Failed to allocate")
+    """PyTorch has a class for it on CUDA alone; else it is a RuntimeError, by its words."""
+    words = (
+        "not enough memory",
+        "can't allocate memory",
+        "bad_alloc",
+        "Failed to allocate",
+        "MPS backend out of memory",
+    )
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
         each in str(error) for each in words
     )

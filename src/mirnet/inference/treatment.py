@@ -55,6 +55,8 @@ class Treatment:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        if self.chroma_only not in (True, False):
+            raise ValueError(f"chroma_only is True or False, got {self.chroma_only!r}")
         for name in ("strength", "detail"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 <= float(value) <= 1:
@@ -79,8 +81,8 @@ class Treatment:
         return self.strength < 1 or self.chroma_only or self.detail > 0
 
     def before(self, images: Tensor) -> Tensor:
-        """What the network gets of ``(N, C, H, W)``."""
-        return enlarged(images, self.enlarge) if self.enlarge > 1 else images
+        """What the network gets of ``(N, C, H, W)``; what is enlarged is float32."""
+        return enlarged(images.float(), self.enlarge) if self.enlarge > 1 else images
 
     def after(self, inputs: Tensor, outputs: Tensor) -> Tensor:
         """The result, from what the network got and gave: ``(N, C, H, W)`` in [0, 1], alike."""
