@@ -180,11 +180,11 @@ def test_pictures_of_another_number_or_size_are_refused(restorer: Restorer) -> N
     config = MIRNetV2Config(in_channels=6, residual="features", width=8, groups=(1,), blocks=1)
     two = Restorer(MIRNetV2(config), device="cpu")
     one, other = (Photo(pixels=random_pixels((4, n, 3))) for n in (4, 5))
-    with pytest.raises(ValueError, match="takes 3 channels, and 0 pictures of RGB have 0"):
+    with pytest.raises(ValueError, match="takes 3 channels, not the 0 of 0 pictures"):
         restorer.restore_photo()
-    with pytest.raises(ValueError, match="takes 3 channels, and 2 pictures of RGB have 6"):
+    with pytest.raises(ValueError, match="takes 3 channels, not the 6 of 2 pictures"):
         restorer.restore_photo(one, one)
-    with pytest.raises(ValueError, match="takes 6 channels, and 1 picture of RGB have 3"):
+    with pytest.raises(ValueError, match="takes 6 channels, not the 3 of 1 picture in RGB"):
         two.restore_photo(one)
     with pytest.raises(ValueError, match="one size, got 4×4 and 5×4"):
         two.restore_photo(one, other)

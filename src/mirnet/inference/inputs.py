@@ -32,9 +32,9 @@ def require_pictures(views: Sequence[NDArray[Any]], config: NetworkConfig) -> No
     channels = config.in_channels
     if channels != 3 * len(views):
         raise ValueError(
-            f"this network takes {channels} channels, and {counted(len(views), 'picture')} of RGB "
-            f"have {3 * len(views)}; give `restore_photo` as many as it takes, or a tensor "
-            f"(N, {channels}, H, W)"
+            f"this network takes {channels} channels, not the {3 * len(views)} of "
+            f"{counted(len(views), 'picture')} in RGB; give `restore_photo` as many as it takes, "
+            f"or a tensor (N, {channels}, H, W)"
         )
     if len({pixels.shape[:2] for pixels in views}) > 1:
         sizes = " and ".join(f"{pixels.shape[1]}×{pixels.shape[0]}" for pixels in views)
