@@ -65,12 +65,13 @@ class StoreError(PhotoError):
 
     Attributes:
         store: which.
+        spent_s: seconds of all tries.
     """
 
-    def __init__(self, message: str, *, store: str) -> None:
+    def __init__(self, message: str, *, store: str, spent_s: float) -> None:
         """Say what is wrong, and of which store."""
         super().__init__(message)
-        self.store = store
+        self.store, self.spent_s = store, spent_s
 
 
 class DeviceError(MirnetError):

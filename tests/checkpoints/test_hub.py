@@ -118,6 +118,11 @@ def test_what_can_t_be_meant_is_one_line(
     assert words in message
 
 
+def test_what_may_be_a_password_is_not_shown_and_a_line_is_one() -> None:
+    assert refusal("hf://me:hush@me/name").startswith("hf://…: is no address of a model on a hub")
+    assert refusal("hf://me/name\n").startswith("hf://me/name: is no address of a model on a hub")
+
+
 def test_a_pickle_is_never_fetched(hub: Hub) -> None:
     hub.add(MODEL, {"model.pth": b"", "model.safetensors.pth": b""})
     for address in (ADDRESS, f"{ADDRESS}/model.pth"):
@@ -238,6 +243,18 @@ def test_a_hub_that_is_down_leaves_what_was_fetched(hub: Hub, content: bytes) ->
     assert time.monotonic() - began < 2
     hub.status = 403
     assert f"{hub.url} answers 403; log in with `hf auth login`" in refusal(ADDRESS)
+
+
+@pytest.mark.parametrize("fault", [KeyError("id"), ValueError("Expecting value: line 1")])
+def test_what_is_no_hub_is_said_to_be_none(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_hub(_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("mirnet.checkpoints.hub._on_hub", on_hub)
+    with pytest.raises(CheckpointError, match="does not answer as a hub does; check HF_ENDPOINT"):
+        fetch("hf://me/name")
 
 
 def test_what_is_pushed_is_what_is_fetched(hub: Hub, tiny_weights: Path) -> None:

@@ -189,8 +189,11 @@ def _parsed(address: str | Path) -> _Address:
         uri = parse_hf_uri(text)
     except HfUriError:
         uri = None
-    if uri is None or uri.type != "model" or not is_address(text):
-        raise CheckpointError(f"{text}: is no address of a model on a hub; one is {SHAPES}")
+    if uri is None or uri.type != "model" or not is_address(text) or not text.isprintable():
+        # It may hold a password.
+        shown = "hf://…" if re.search(r"[:@]", text.removeprefix("hf://").split("/")[0]) else text
+        line = " ".join(shown.split())
+        raise CheckpointError(f"{line}: is no address of a model on a hub; one is {SHAPES}")
     if uri.path_in_repo and not uri.path_in_repo.endswith(SUFFIX):
         raise CheckpointError(
             f"{text}: only {SUFFIX} files are taken from a hub or put there; convert others with "
@@ -286,6 +289,10 @@ def _in_one_line(meant: _Address) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, CheckpointError) or (isinstance(error, OSError) and error.errno):
             raise  # a full disk, say, which names its file
+        if isinstance(error, LookupError | ValueError | TypeError | AttributeError):
+            raise CheckpointError(
+                f"{meant.text}: {_hub()} does not answer as a hub does; check HF_ENDPOINT"
+            ) from error
         raise CheckpointError(
             f"{meant.text}: {_hub()} can't be used ({_reason(error)}); try again later"
         ) from error

@@ -20,7 +20,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Ledger, Way, content_of
 from mirnet.inference.places import Address, Location, on_disk
-from mirnet.inference.stores import LOST, files_below
+from mirnet.inference.stores import Silence, files_below
 from mirnet.inference.views import Views
 
 logger = logging.getLogger("mirnet")
@@ -108,7 +108,7 @@ def still_to_do(
         StoreError: a store does not answer; nothing was begun.
     """
     outcome.failures |= plan.faults
-    jobs, unanswered = list[Job](), 0
+    jobs, redone, silence = list[Job](), set[Job](), Silence()
     ledger, way, is_there_already = Ledger(output), cache(way), _presence(output)
     for job in plan.jobs:
         try:
@@ -119,34 +119,34 @@ def still_to_do(
                 outcome.note_failed(job, f"{job.source}: {against}")
                 continue
         except StoreError as error:
-            unanswered += 1
-            if unanswered == LOST:
+            if silence.lasts(error.store, error.spent_s):
                 raise
             outcome.note_failed(job, reason(job.source, error))
             continue
         except (OSError, PhotoError) as error:  # a name that is too long, say
             outcome.note_failed(job, reason(job.source, error))
             continue
-        unanswered = 0
+        silence.ends(*job.stores)
         outcome.skipped += is_done
         jobs += [] if is_done else [job]
+        redone |= {job} if is_there and not is_done else set()
     if jobs:
-        if isinstance(output, Address):
-            for job in jobs:  # notes follow results late there: none is better than a wrong one
-                ledger.forget(job)
-            _save_first(ledger)
-        else:
-            require_writable(output)
-        for folder in {output, *(job.target.parent for job in jobs)}:
-            if isinstance(folder, Path):
-                remove_leftovers(folder)
+        _make_ready(output, ledger, jobs, redone)
     return Todo(jobs, lambda job, content: ledger.note(job, content, way()), ledger.save)
 
 
-def _save_first(ledger: Ledger) -> None:
-    """Nothing else tells whether a store takes files."""
+def _make_ready(output: Location, ledger: Ledger, jobs: list[Job], redone: set[Job]) -> None:
+    """See that the output takes files, and remove what killed processes left there."""
+    for folder in {output, *(job.target.parent for job in jobs)}:
+        if isinstance(folder, Path):
+            remove_leftovers(folder)
+    if not isinstance(output, Address):
+        require_writable(output)
+        return
+    for job in jobs:  # notes follow results late there: they must not be taken for true meanwhile
+        (ledger.doubt if job in redone else ledger.forget)(job)
     try:
-        ledger.save()
+        ledger.save()  # nothing else tells whether a store takes files
     except OSError as error:
         raise PhotoError(
             f"{ledger.path}: can't be made here ({error.strerror}); make room, or set TMPDIR"

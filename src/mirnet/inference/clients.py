@@ -92,7 +92,9 @@ def patiently(
 
     Raises PhotoError for what another try would not mend, and StoreError if the last one failed.
     """
+    began = time.monotonic()
     for pause_s in _pauses():
+        tried = time.monotonic()
         try:
             return do()
         except MirnetError:
@@ -108,8 +110,9 @@ def patiently(
             # Not from the error: its traceback may show the address in full.
             if _is_settled(error):
                 raise PhotoError(line) from None
-            if pause_s is None:
-                raise StoreError(line, store=address.store) from None
+            now = time.monotonic()
+            if pause_s is None or now - tried >= SILENT_S:  # it has been waited for enough
+                raise StoreError(line, store=address.store, spent_s=now - began) from None
             _disconnect(address.protocol)
             time.sleep(pause_s)
     raise AssertionError  # the last try returns or raises
@@ -142,6 +145,8 @@ def _pauses() -> Iterator[float | None]:
 
 
 def _why(address: Address, error: Exception) -> str:
+    if isinstance(error, TimeoutError) and not error.args:
+        return f"nothing came for {SILENT_S:g} s"
     line = one_line(error).replace(address.text, str(address))
     return f"{type(error).__name__}: {_shown(line)}"[:300]
 

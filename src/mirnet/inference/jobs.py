@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from mirnet.inference.places import Location
+from mirnet.inference.places import Address, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,12 @@ class Job:
     def sources(self) -> tuple[Location, ...]:
         """The files that it is made from."""
         return (self.source,) if self.right is None else (self.source, self.right)
+
+    @property
+    def stores(self) -> set[str]:
+        """The stores that it reads from and writes to."""
+        places = (*self.sources, self.target)
+        return {place.store for place in places if isinstance(place, Address)}
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ from mirnet.inference.stores import put, read_text, version_of
 NAME = ".mirnet-results.jsonl"
 Way = dict[str, Any]
 """How results are made: whatever makes them differ, as plain values."""
+IN_DOUBT: Way = {"in doubt": True}
+"""Of a result that a batch was about to make anew."""
 LOOKED_AT = 1 << 16
 """Bytes at either end of a file that, with its length, tell photos apart."""
 
@@ -72,6 +74,8 @@ class Ledger:
             return f"{job.target} is there already, made from {place}; name another folder with -o"
         if overwrite or (is_same and made in (None, way)):
             return None
+        if made == IN_DOUBT:
+            return f"{job.target} may be of other weights or options; --overwrite makes it anew"
         was = "with other weights or options" if is_same else "from what this photo was before"
         return f"{job.target} was made {was}; --overwrite makes it anew"
 
@@ -99,8 +103,15 @@ class Ledger:
             self._is_cut = False
 
     def forget(self, job: Job) -> None:
-        """Note nothing of a job's result until it is there anew."""
+        """Note nothing of a job's result until it is there."""
         self._notes.pop(self._key(job.target), None)
+
+    def doubt(self, job: Job) -> None:
+        """Note that a job's result is about to be made anew."""
+        key = self._key(job.target)
+        if key in self._notes:
+            place, content, _ = self._notes[key]
+            self._notes[key] = place, content, IN_DOUBT
 
     def save(self) -> None:
         """Write all notes, if the folder is in a store. PhotoError or OSError if that fails."""

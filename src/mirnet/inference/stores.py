@@ -7,6 +7,7 @@ files.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
@@ -15,7 +16,8 @@ from urllib.parse import unquote
 
 from mirnet.atomic import temporary_name
 from mirnet.errors import PhotoError
-from mirnet.inference.clients import behind, patiently, reached
+from mirnet.inference.clients import SILENT_S, behind, patiently, reached
+from mirnet.inference.pages import entries_of
 from mirnet.inference.places import QUERIED, Address
 
 WHOLE = frozenset(("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss"))
@@ -27,8 +29,11 @@ PIECE = 1 << 23
 """Bytes that are read at a time."""
 FOLDERS, DEPTH = 100_000, 64
 """The most folders below one, and folders in another: pages may link to each other without end."""
-LOST = 20
-"""When so many files, one after the other, could not be had since it did not answer, it is lost."""
+LEAST_RATE = 4 << 10
+"""Bytes a second of a download on the mean, once `SILENT_S` is over."""
+LOST, LOST_S = 3, 120.0
+"""A store is lost when so many files in a row, at least, and so many seconds have been spent on it,
+and it answered none of them."""
 
 
 def files_below(folder: Address) -> list[tuple[Address, PurePath]]:
@@ -84,7 +89,7 @@ def _walked(folder: Address, store: Any, root: str) -> dict[str, dict[str, Any]]
                 "name a part of it, or its photos in a list (--from-file)"
             )
         try:
-            entries = store.ls(here, detail=True)
+            entries = _entries(folder, store, here)
         except FileNotFoundError as error:
             if (failure := behind(error)) is not error:
                 raise failure from None
@@ -97,6 +102,13 @@ def _walked(folder: Address, store: Any, root: str) -> dict[str, dict[str, Any]]
             else:
                 found[info["name"]] = info
     return found
+
+
+def _entries(folder: Address, store: Any, here: str) -> list[dict[str, Any]]:
+    if folder.protocol in QUERIED:  # fsspec's own reading of pages loses links
+        return entries_of(folder, store, here)
+    entries: list[dict[str, Any]] = store.ls(here, detail=True)
+    return entries
 
 
 def version_of(address: Address) -> str:
@@ -125,7 +137,8 @@ def fetch(address: Address, path: Path) -> str:
         size = info.get("size")
         if info.get("type") == "directory":
             raise PhotoError(f"{address}: is a folder; name a photo")
-        with store.open(there, "rb") as source:
+        whole = {"block_size": 0} if address.protocol in QUERIED else {}  # in one request
+        with store.open(there, "rb", **whole) as source:
             taken = _stored(source, path, size or 0, address)
         if size not in (None, taken):
             raise ConnectionError(f"{taken} of {size} bytes came")
@@ -140,11 +153,15 @@ def _stored(source: Any, path: Path, size: int, address: Address) -> int:
     with _on_this_disk(path.parent):
         most = shutil.disk_usage(path.parent).free // 2
         file = path.open("wb")
+    began = time.monotonic()
     with file:
         _require_room(address, size, most, path.parent)
         while part := source.read(PIECE):
             taken += len(part)
             _require_room(address, taken, most, path.parent)
+            took_s = time.monotonic() - began
+            if took_s > SILENT_S and taken < LEAST_RATE * took_s:
+                raise ConnectionError(f"less than {LEAST_RATE >> 10} KiB came a second")
             with _on_this_disk(path.parent):
                 file.write(part)
     return taken
@@ -213,6 +230,25 @@ def _version(info: dict[str, Any]) -> str | None:
     """By what a store says of a file; None if that is no more than its size."""
     told = next((str(info[name]) for name in VERSIONS if info.get(name)), None)
     return None if told is None else f"{info.get('size')} {told}"
+
+
+class Silence:
+    """How long each store has not answered, since it did last."""
+
+    def __init__(self) -> None:
+        """All have answered."""
+        self._spent: dict[str, list[float]] = {}
+
+    def ends(self, *stores: str) -> None:
+        """They answered."""
+        for store in stores:
+            self._spent.pop(store, None)
+
+    def lasts(self, store: str, spent_s: float) -> bool:
+        """It did not answer for one file more, in so many seconds; whether it is lost now."""
+        spent = self._spent.setdefault(store, [])
+        spent.append(spent_s)
+        return len(spent) >= LOST and sum(spent) >= LOST_S
 
 
 def _listed_version(info: dict[str, Any]) -> str | None:

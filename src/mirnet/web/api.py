@@ -198,8 +198,10 @@ def _models(settings: Settings, device: str) -> dict[str, Any]:
 
 async def _arrive(request: Request, jobs: Jobs, settings: Settings) -> Job:
     """Take a place in the queue, then the request's body, then look at what it holds."""
+    told = request.headers.get("content-length", "")  # which the gate has looked at
+    size = int(told) if told else settings.max_bytes
     try:
-        await run_in_threadpool(jobs.reserve)
+        await run_in_threadpool(jobs.reserve, size)
     except BusyError as error:
         raise HTTPException(429, str(error), {"Retry-After": str(error.retry_s)}) from error
     try:
@@ -221,7 +223,7 @@ async def _arrive(request: Request, jobs: Jobs, settings: Settings) -> Job:
     except OSError as error:
         raise HTTPException(507, f"the server can't store it ({error.strerror})") from error
     finally:
-        jobs.release()
+        jobs.release(size)
 
 
 @asynccontextmanager

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from mirnet.errors import MirnetError
-from mirnet.units import counted
+from mirnet.units import counted, in_bytes
 from mirnet.web.job import Job, State
 from mirnet.web.settings import Settings
 
-SPARE = 1 << 30
-"""Bytes that the disk keeps free beside what a photo may need."""
+SPARE = 256 << 20
+"""Bytes that the disk keeps free beside what photos that arrive may need."""
 MOST_KEPT = 1000
 """Jobs that are over and not yet forgotten."""
 
@@ -48,34 +48,34 @@ class Jobs:
         self._settings, self._ended = settings, ended
         self._jobs: dict[str, Job] = {}
         self._waiting: deque[Job] = deque()
-        self._arriving = 0
+        self._arriving: list[int] = []  # bytes of each, at most
         self._seconds_each = 5.0
         self._lock = threading.Condition()
         self._rates: dict[tuple[str, bool], float] = {}
 
     # --- of clients
 
-    def reserve(self) -> None:
-        """Take a place for a photo that begins to arrive; BusyError if there is none."""
+    def reserve(self, size: int) -> None:
+        """Take a place for a request of so many bytes, at most; BusyError if there is none."""
         with self._lock:
-            taken = self._arriving + len(self._waiting)
+            taken = len(self._arriving) + len(self._waiting)
             if taken >= self._settings.max_jobs:
                 retry_s = max(1, min(60, round(self._seconds_each)))
                 raise BusyError(
                     f"{counted(taken, 'photo')} already in the queue; try again in {retry_s} s",
                     retry_s,
                 )
-            self._arriving += 1
+            self._arriving.append(size)
         try:
             self._make_room()
         except BaseException:
-            self.release()
+            self.release(size)
             raise
 
-    def release(self) -> None:
+    def release(self, size: int) -> None:
         """Give a place back, of a photo that has arrived or won't."""
         with self._lock:
-            self._arriving -= 1
+            self._arriving.remove(size)
 
     def add(self, job: Job) -> None:
         """Put a job at the end of the queue."""
@@ -189,13 +189,17 @@ class Jobs:
 
     def _make_room(self) -> None:
         """Forget old results where the disk is nearly full; BusyError if that is not enough."""
-        need = 2 * self._settings.max_bytes * self._arriving + SPARE
+        need = 2 * sum(self._arriving) + SPARE
         lack = need - shutil.disk_usage(self.folder).free
         if lack <= 0:
             return
         over = [job for job in self.all() if job.is_over]
         if sum(map(_size_of, over)) < lack:
-            raise BusyError("the server's disk is full; try again later", retry_s=60)
+            raise BusyError(
+                f"the server's disk lacks {in_bytes(lack)}; try again later, or have its owner "
+                "make room, or set TMPDIR to another disk",
+                retry_s=60,
+            )
         while lack > 0 and over:
             oldest = over.pop(0)
             lack -= _size_of(oldest)

@@ -46,8 +46,9 @@ def serve(settings: Settings, *, opens: bool = False) -> None:
         app, close = create_app(settings, devices, folder)
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="error",  # what clients do wrong is told to them
             access_log=False,
+            ws="none",
             timeout_keep_alive=KEEP_ALIVE_S,
             http=_Protocol,
             server_header=False,

@@ -20,7 +20,7 @@ from mirnet.inference.cluster.session import Place
 from mirnet.inference.cluster.worker import AT_ONCE, Came
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.places import Address, placed
-from mirnet.inference.stores import LOST
+from mirnet.inference.stores import LOST, LOST_S
 
 Kills = Callable[[str, str | None], Exception | None]
 """By node and photo, or none while a worker gets ready: what it dies of."""
@@ -61,7 +61,9 @@ class Cluster:
     def came(self, job: Job) -> Came:
         if str(job.source) not in self.silent:
             return Came("content")
-        return Came(failure=f"{job.source}: the store can't be used", silent="s3://dead")
+        return Came(
+            failure=f"{job.source}: the store can't be used", silent=("s3://dead", LOST_S / 20)
+        )
 
     def answer(self, timeout_s: float) -> Answer | None:
         return self._answers.popleft() if self._answers else None
@@ -122,11 +124,14 @@ def test_a_store_that_answers_no_more_is_given_up_and_others_go_on(
     outcome = run(cluster, *dead, *(f"s3://alive/{i}.jpg" for i in range(30)))
     assert outcome.restored == 35
     lost = outcome.failures.pop(Address("s3://dead"))
-    in_hand = len(outcome.failures) - LOST
+    in_hand = len(outcome.failures) - 20
     assert 0 <= in_hand < 2 * AT_ONCE
     assert lost.startswith(
         f"s3://dead: answers no more; {35 - in_hand} photos of it not tried: run"
     )
+    cluster = Cluster("a")
+    cluster.silent = {*dead[:LOST]}
+    assert run(cluster, *dead).restored == 60 - LOST, "few that fail fast are no sign"
     cluster = Cluster("a", "b")
     cluster.silent = {*dead} - {*dead[::15]}
     assert len(run(cluster, *dead).failures) == 56

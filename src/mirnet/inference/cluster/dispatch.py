@@ -20,7 +20,7 @@ from mirnet.inference.cluster.worker import AT_ONCE, Came, Make, Site
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.ledger import Way
 from mirnet.inference.places import Address, Location
-from mirnet.inference.stores import LOST
+from mirnet.inference.stores import Silence
 from mirnet.units import counted
 
 logger = logging.getLogger("mirnet")
@@ -107,7 +107,7 @@ class _Dispatch:
         self._outcome, self._progress = outcome, progress
         self._waiting, self._again = deque(todo.jobs), deque[Job]()
         self._done, self._slow = 0, time.monotonic() + SLOW_S
-        self._unanswered = Counter[str]()  # photos of each store, one after the other
+        self._silence = Silence()
         self._died_of: dict[Job, list[str]] = {}  # the nodes
         self._died_at: Counter[Place] = Counter()
 
@@ -176,16 +176,17 @@ class _Dispatch:
 
     def _hear(self, job: Job, came: Came) -> None:
         """Give up a store that is silent for photo after photo: each costs its tries."""
-        for store in _stores(job):
-            self._unanswered[store] = self._unanswered[store] + 1 if store == came.silent else 0
-            if self._unanswered[store] == LOST:
-                left = [each for each in self._waiting if store in _stores(each)]
-                self._waiting = deque(each for each in self._waiting if store not in _stores(each))
-                self._outcome.failures[Address(store)] = (
-                    f"{store}: answers no more; {counted(len(left), 'photo')} of it not tried: run "
-                    "the same command again to go on"
-                )
-                self._done += len(left)
+        silent, spent_s = came.silent or (None, 0.0)
+        self._silence.ends(*job.stores - {silent})
+        if silent is None or not self._silence.lasts(silent, spent_s):
+            return
+        if left := [each for each in self._waiting if silent in each.stores]:
+            self._waiting = deque(each for each in self._waiting if silent not in each.stores)
+            self._outcome.failures[Address(silent)] = (
+                f"{silent}: answers no more; {counted(len(left), 'photo')} of it not tried: run "
+                "the same command again to go on"
+            )
+            self._done += len(left)
 
     def _feed(self, member: Member) -> None:
         """Give a worker what it has room for; what one has died of goes alone."""
@@ -258,11 +259,6 @@ def _site(jobs: list[Job], mark: Path | None) -> Site:
         level=logger.getEffectiveLevel(),
         protocols=frozenset(each.protocol for each in places if isinstance(each, Address)),
     )
-
-
-def _stores(job: Job) -> set[str]:
-    places = (*job.sources, job.target)
-    return {place.store for place in places if isinstance(place, Address)}
 
 
 def _put_in_order(outcome: Outcome, jobs: list[Job]) -> None:

@@ -62,14 +62,14 @@ class Came:
         content: what its content is known by.
         notes: what is doubtful or was left out of the result.
         failure: why it was not restored, in one line.
-        silent: the store that did not answer, if that is why.
+        silent: the store that did not answer, if that is why, and the seconds spent on it.
         said: what was logged meanwhile, with its level.
     """
 
     content: str = ""
     notes: tuple[str, ...] = ()
     failure: str | None = None
-    silent: str | None = None
+    silent: tuple[str, float] | None = None
     said: tuple[tuple[int, str], ...] = ()
 
 
@@ -111,7 +111,7 @@ class Worker:
                 # An address's own fault names it, and needs no name before it.
                 doubled = f"{job.source}: {job.source}: "
                 why = why.replace(doubled, f"{job.source}: ", 1)
-                silent = error.store if isinstance(error, StoreError) else None
+                silent = (error.store, error.spent_s) if isinstance(error, StoreError) else None
                 return Came(failure=why, silent=silent, said=self._log.taken())
 
     def finish(self) -> list[tuple[Job, Came]]:
