@@ -182,6 +182,26 @@ def test_what_cant_be_written_is_refused_in_one_line(
     assert all(each.read_text() == "mine" for each in mine)
 
 
+def test_a_folder_and_what_came_meanwhile_are_not_written_over(
+    weights: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, target = tmp_path / "a.pt2", tmp_path / "b.pt2"
+    folder.mkdir()
+    command = ["export", str(weights), "--format", "torch-export", "-o"]
+    assert main([*command, str(folder), "--overwrite"]) == 1
+    assert capsys.readouterr().err == f"mirnet: {folder}: is a folder; name a file\n"
+
+    def meanwhile(*given: Any) -> Any:
+        target.write_text("another's")
+        return verify.verify(*given)
+
+    monkeypatch.setattr(artefact, "verify", meanwhile)
+    assert main([*command, str(target)]) == 1
+    assert "b.pt2: is already there" in capsys.readouterr().err
+    assert target.read_text() == "another's"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.pt2", "b.pt2"]
+
+
 def test_darktable_has_no_place_for_another_task(tmp_path: Path, capsys: Capture) -> None:
     save_model(MIRNetV2(MODEL_CONFIG), tmp_path / "dark.safetensors", task="low-light")
     target = tmp_path / "dark.dtmodel"

@@ -96,6 +96,14 @@ def test_a_limit_counts_with_what_the_process_holds_already(free: dict[str, int]
         choose(4000, 3000, limit=round(1.1 * GIB))
 
 
+def test_images_that_are_in_memory_are_not_counted_again() -> None:
+    size: dict[str, Any] = {"height": 1000, "width": 1000, "device": CPU}
+    before = [way.memory for way in fit.fits(SMALL, **size) if way.tile]
+    later = [way.memory for way in fit.fits(SMALL, **size, are_here=True) if way.tile]
+    apart = {first - second for first, second in zip(before, later, strict=True)}
+    assert apart == {(4 * 3 + fit.PHOTO) * 1_000_000}
+
+
 def test_each_image_of_a_batch_counts(free: dict[str, int]) -> None:
     one, three = (list(fits(SMALL, 900, 800, batch=n, device=CPU, after=3000)) for n in (1, 3))
     assert three[0].memory == estimate_memory(SMALL, 900, 800, batch=3)

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mirnet.errors import NonFiniteError
+from mirnet.errors import InsufficientMemoryError, NonFiniteError
 from mirnet.inference import fit
 from mirnet.inference.backends import choosing
 from mirnet.inference.backends.choosing import Runtimes, Wanted
@@ -65,19 +66,26 @@ def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
 def test_memory_that_runs_out_in_the_sample_leaves_the_next_way(
     tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ways = [way for way in fit.fits(TINY, 40, 40, device=CPU) if way.tile][:2]
+    tiled = [way for way in fit.fits(TINY, 400, 400, device=CPU) if way.tile]
+    ways = [tiled[0], replace(tiled[0], tile=(64, 64)), tiled[-1]]
+    assert ways[-1].memory < ways[0].memory
     monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: ways)
     monkeypatch.setattr("mirnet.inference.running.SAMPLE", (4, 4))
 
     class Short(Runner):
         def _seconds_per_pixel(self, way: fit.Fit, wanted: Wanted) -> float:
-            if way is ways[0]:
+            if way in ways[:failing]:
                 raise MemoryError
             return 1.0
 
+    failing = 1
+
     restored = Short(tiny_model, CPU, torch.float32, None)(torch.rand(1, 3, 20, 20), where="a.png")
     assert restored.shape == (1, 3, 20, 20)
-    assert f"ran out of memory {ways[0]}; goes on {ways[1]}" in caplog.text
+    assert f"ran out of memory {ways[0]}; goes on {ways[-1]}" in caplog.text, "what takes less"
+    failing = 3
+    with pytest.raises(InsufficientMemoryError, match=r"^a\.png: ran out of memory .* takes less"):
+        Short(tiny_model, CPU, torch.float32, None)(torch.rand(1, 3, 20, 20), where="a.png")
 
 
 def test_what_is_said_of_a_batch_is_of_all_its_images(

@@ -39,7 +39,7 @@ def export(
     from mirnet.checkpoints.catalog import CATALOG, PACKAGED, resolve
     from mirnet.checkpoints.load import load_checkpoint
     from mirnet.errors import MirnetError
-    from mirnet.export.artefact import SUFFIXES, files_of
+    from mirnet.export.artefact import SUFFIXES, require_free
     from mirnet.export.artefact import export as write
 
     path = resolve(weights)
@@ -47,9 +47,7 @@ def export(
     target = (output or Path(path.stem + suffix)).expanduser()
     if target.suffix != suffix:
         raise MirnetError(f"--output: a file for {format} is called …{suffix}, not {target.name}")
-    there = [each for each in files_of(target, format) if each.exists()]
-    if there and not overwrite:
-        raise MirnetError(f"{there[0]}: is already there; name another, or add --overwrite")
+    require_free(target, format, overwrite=overwrite)
     if not target.parent.is_dir():
         raise MirnetError(f"{target}: its folder does not exist; make it first")
     is_ours = path.parent == PACKAGED and path.stem in CATALOG
@@ -61,6 +59,7 @@ def export(
         name=path.stem,
         licence=stated,
         weights_card=_card_of(path),
+        overwrite=overwrite,
     )
     worst = max(check.error for check in checks)
     print(f"{target}: at most {worst:.1e} from torch at {len(checks)} sizes; card: {target}.md")

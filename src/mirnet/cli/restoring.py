@@ -87,12 +87,16 @@ class Bar(logging.Handler):
         self._logger.addHandler(self)
         self._level = self._logger.level
         self._logger.setLevel(min(self._logger.level or logging.INFO, logging.INFO))
+        # What others put on the root logger later, as OpenVINO does, would say it all again.
+        self._propagates = self._logger.propagate
+        self._logger.propagate = self._propagates and logging.getLogger().hasHandlers()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let the bar stand as it is."""
         self._logger.removeHandler(self)
         self._logger.setLevel(self._level)
+        self._logger.propagate = self._propagates
         if self._progress.live.is_started:
             self._progress.stop()
 

@@ -50,24 +50,27 @@ def export(
     name: str,
     licence: str,
     weights_card: str | None = None,
+    overwrite: bool = True,
 ) -> list[Check]:
     """Write a network for another program, run it beside torch, and write its card.
 
     Args:
         checkpoint: the weights.
-        path: the file to write; what else ``files_of`` names goes beside it. What is there is
-            written over.
+        path: the file to write; what else ``files_of`` names goes beside it.
         kind: the format.
         name: what the weights are called.
         licence: under which they may be used.
         weights_card: what they were trained on, and its terms, in Markdown, if that is known.
+        overwrite: whether what is there is written over.
 
     Returns:
         How far it is from torch, at five sizes.
 
     Raises:
-        MirnetError: it can't be exported, or is further from torch than 1e-5; nothing is written.
+        MirnetError: it can't be exported, is further from torch than 1e-5, or must not be written
+            over what is there; nothing is written.
     """
+    require_free(path, kind, overwrite=overwrite)
     if kind == "darktable" and checkpoint.task != "denoising":
         raise MirnetError(
             f"{path}: darktable takes networks for denoising, and enlarging ones; this one is for "
@@ -97,8 +100,18 @@ def export(
         files = files_of(path, kind)
         described = folder / files[-1].name
         described.write_text(card(about, kind, checks, weights_card), "utf-8")
+        require_free(path, kind, overwrite=overwrite)  # another export may have ended meanwhile
         _put(folder, files)
     return checks
+
+
+def require_free(path: Path, kind: ExportFormat, *, overwrite: bool) -> None:
+    """Raise MirnetError if an export can't go to ``path``, or is there and must stay."""
+    there = [each for each in files_of(path, kind) if each.exists()]
+    if folder := next((each for each in there if each.is_dir()), None):
+        raise MirnetError(f"{folder}: is a folder; name a file")
+    if there and not overwrite:
+        raise MirnetError(f"{there[0]}: is already there; name another, or add --overwrite")
 
 
 def _put(folder: Path, files: tuple[Path, ...]) -> None:

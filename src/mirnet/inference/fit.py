@@ -87,11 +87,13 @@ def fits(
     whole: torch.dtype | None = None,
     device: torch.device,
     after: int = 0,
+    are_here: bool = False,
 ) -> Iterator[Fit]:
     """The ways there are, the fastest first; a batch goes through tiles one image at a time.
 
     In one piece the arithmetic is that of ``whole``, if it is another; ``after`` is what comes
-    after the network in bytes a pixel, when its features are gone. Without a disk there is no
+    after the network in bytes a pixel, when its features are gone; images that ``are_here`` are in
+    memory already, and are not counted. Without a disk there is no
     scratch file: in memory, it would take what it is meant to save.
     """
     in_one = estimate_memory(config, height, width, batch=batch, dtype=whole or dtype)
@@ -99,7 +101,8 @@ def fits(
     if not isinstance(config, MIRNetV2Config):
         return
     is_one_memory = shares_memory(device)
-    values = 4 * batch * (config.in_channels + config.out_channels) + PHOTO
+    values = 4 * batch * config.out_channels
+    values += 0 if are_here else 4 * batch * config.in_channels + PHOTO
     images = height * width * values
     sizes = canvas_sizes(config, *padded_size(height, width, config.multiple)).values()
     resting = sum(rows * columns * channels for rows, columns, channels in sizes) * dtype.itemsize
@@ -136,6 +139,7 @@ def choose_fit(
     device: torch.device,
     limit: int | None = None,
     after: int = 0,
+    are_here: bool = False,
     where: str,
 ) -> list[Fit]:
     """The fastest way that fits, and those to fall back to.
@@ -150,6 +154,7 @@ def choose_fit(
         device: where it computes.
         limit: bytes that this process may take on the device; what is free, unless told.
         after: bytes a pixel that are needed after the network.
+        are_here: whether the images are in memory already.
         where: what a message begins with.
 
     Raises:
@@ -162,7 +167,15 @@ def choose_fit(
     on_disk = shutil.disk_usage(folder).free if folder else 0
     ways = list(
         fits(
-            config, height, width, batch=batch, dtype=dtype, whole=whole, device=device, after=after
+            config,
+            height,
+            width,
+            batch=batch,
+            dtype=dtype,
+            whole=whole,
+            device=device,
+            after=after,
+            are_here=are_here,
         )
     )
     fitting = [

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mirnet.choices import Runtime
-from mirnet.errors import NonFiniteError
+from mirnet.errors import InsufficientMemoryError, NonFiniteError
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.fit import Fit, choose_fit, room_for
 from mirnet.inference.memory import estimate_memory, lowered, shares_memory
@@ -71,8 +71,9 @@ class Runner:
         where: str,
         wanted: Wanted,
         after: int = 0,
+        are_here: bool = False,
     ) -> list[Fit]:
-        """How such images can go through memory, the best way first.
+        """How such images can go through memory, the best way first; ``are_here``: they are in it.
 
         Raises InsufficientMemoryError, which begins with ``where``, if there is none.
         """
@@ -86,6 +87,7 @@ class Runner:
             device=self.device,
             limit=self.limit,
             after=after,
+            are_here=are_here,
             where=where,
         )
 
@@ -146,20 +148,28 @@ class Runner:
         It goes the best way; one that ran out of memory after all gives way to the next.
         """
         batch, _, height, width = images.shape
-        ways = self.fits(height, width, batch=batch, where=where, wanted=wanted, after=after)
-        for way, next_way in zip(ways, [*ways[1:], None], strict=True):
+        ways = self.fits(
+            height, width, batch=batch, where=where, wanted=wanted, after=after, are_here=True
+        )
+        while True:
+            way = ways[0]
             try:
                 self._announce(way, images.shape, wanted, where)
                 return self._run(images, wanted, way, progress)
             except (MemoryError, RuntimeError) as error:
-                if next_way is None or not _is_out_of_memory(error):
+                if not _is_out_of_memory(error):
                     raise
-                logger.warning("%s: ran out of memory %s; goes on %s", where, way, next_way)
+                ways = [each for each in ways if each.memory < way.memory]
+                if not ways:
+                    raise InsufficientMemoryError(
+                        f"{where}: ran out of memory {way}, and no other way takes less; close "
+                        "other programs, or take a smaller picture"
+                    ) from error
+                logger.warning("%s: ran out of memory %s; goes on %s", where, way, ways[0])
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             elif self.device.type == "mps":
                 torch.mps.empty_cache()
-        raise AssertionError("unreachable: the last way returns or raises")
 
     def _run(
         self, images: Tensor, wanted: Wanted, way: Fit, progress: Progress
@@ -240,6 +250,7 @@ def _is_out_of_memory(error: Exception) -> bool:
         "bad_alloc",
         "Failed to allocate",
         "MPS backend out of memory",
+        "could not create a primitive",  # of oneDNN
     )
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
         each in str(error) for each in words

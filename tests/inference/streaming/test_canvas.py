@@ -129,3 +129,11 @@ def test_a_scratch_file_lies_on_a_disk(
     monkeypatch.undo()
     monkeypatch.setattr(canvas_module, "_MOUNTS", tmp_path / "no proc")
     assert scratch_folder() == Path(tempfile.gettempdir())
+
+    def gettempdir() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", gettempdir)
+    monkeypatch.setattr(canvas_module, "FOR_LARGE_FILES", tmp_path / "gone")
+    assert scratch_folder() is None
+    assert Scratch(torch.float32).folder == tmp_path / "gone"

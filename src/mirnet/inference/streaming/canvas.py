@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import tempfile
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
@@ -56,7 +57,7 @@ class Scratch:
     def __init__(self, dtype: torch.dtype, folder: Path | None = None) -> None:
         """In which arithmetic, and in which folder; ``scratch_folder`` unless told."""
         self.dtype = dtype
-        self.folder = folder or scratch_folder() or Path(tempfile.gettempdir())
+        self.folder = folder or scratch_folder() or FOR_LARGE_FILES
         self._maps: list[mmap.mmap] = []
 
     def empty(self, height: int, width: int, channels: int) -> Tensor:
@@ -93,7 +94,10 @@ def scratch_folder() -> Path | None:
 
     On many systems ``/tmp`` lies in memory, where a file takes what it is meant to save.
     """
-    for folder in (Path(tempfile.gettempdir()), FOR_LARGE_FILES):
+    folders = [FOR_LARGE_FILES]
+    with suppress(FileNotFoundError):  # none that can be written, or all are full
+        folders.insert(0, Path(tempfile.gettempdir()))
+    for folder in folders:
         if os.access(folder, os.W_OK) and not _lies_in_memory(folder):
             return folder
     return None
