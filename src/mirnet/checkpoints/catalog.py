@@ -47,7 +47,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="denoising-small",
             task="denoising",
-            sha256="cbf7c74e988385fd346b41e82ba213d156368c5cdc747090e32cfe481b47359c",
+            sha256="64e1d815e2cf6f722f2adb985527476143cfcd9d0a9b0cf5974960a0a9169bbb",
             summary="noise of phones and of little light; the small network, 0.5 M parameters",
         ),
         Weights(
