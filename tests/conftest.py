@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mirnet.atomic import signature
 from mirnet.checkpoints.store import save_model
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
@@ -29,6 +30,11 @@ os.environ |= {
 os.environ.pop("HF_TOKEN", None)
 
 TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
+
+
+def signature_of(process: int) -> str:
+    """How the temporary files of another process on this machine begin."""
+    return signature().replace(f"-{os.getpid()}-", f"-{process}-")
 
 
 @pytest.fixture(scope="session", autouse=True)

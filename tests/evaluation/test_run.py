@@ -14,7 +14,6 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from mirnet.atomic import _prefix
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import save_model
 from mirnet.data.packing import pack
@@ -31,7 +30,7 @@ from mirnet.imaging.photo import Photo
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.protocol import PROTOCOLS
 from mirnet.models.mirnet_v2 import MIRNetV2
-from tests.conftest import TINY, random_pixels
+from tests.conftest import TINY, random_pixels, signature_of
 from tests.data import publishers
 from tests.evaluation.conftest import put_pair
 
@@ -324,7 +323,7 @@ def test_what_a_killed_run_left_is_removed(scored: Callable[..., Scores], tmp_pa
     process.wait()
     left = [tmp_path / "out" / name for name in ("", "pictures")]
     for folder in left:
-        (folder / f"{_prefix()}{process.pid}-00.tmp.png").touch()
+        (folder / f"{signature_of(process.pid)}00.tmp.png").touch()
     scored(Darker())
     assert not [path for folder in left for path in folder.glob("*.tmp*")]
 

@@ -11,13 +11,13 @@ from filelock import FileLock
 from scipy.io import loadmat
 from torch import Tensor
 
-from mirnet.atomic import _prefix
 from mirnet.data.pair import Pair
 from mirnet.data.sources import find_pairs
 from mirnet.errors import DataError, MissingDependencyError, one_line
 from mirnet.evaluation.journal import OtherScoresError
 from mirnet.evaluation.method import Method
 from mirnet.evaluation.submission import write_submission
+from tests.conftest import signature_of
 from tests.data import publishers
 from tests.data.publishers import picture
 from tests.octave import needs_octave, octave
@@ -200,7 +200,7 @@ def test_what_a_killed_run_left_is_not_sent(boxes: tuple[Pair, ...], tmp_path: P
     process.wait()
     (tmp_path / "submission").mkdir()
     for folder in (tmp_path, tmp_path / "submission"):
-        (folder / f"{_prefix()}{process.pid}-0011.tmp.mat").touch()
+        (folder / f"{signature_of(process.pid)}0011.tmp.mat").touch()
     write_submission(HALF, boxes, tmp_path)
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -9,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mirnet.atomic import signature
 from mirnet.errors import PhotoError
 from mirnet.imaging.photo import Photo
 from mirnet.inference.batch import Outcome, run
 from mirnet.inference.jobs import Job, Plan
 from mirnet.inference.views import Views
+from tests.conftest import signature_of
 
 
 def made(folder: Path, *names: str) -> Plan:
@@ -177,10 +176,7 @@ def test_failures_are_listed_in_the_photos_order(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     plan, output = made(tmp_path, "a"), tmp_path / "out"
     output.mkdir()
-    left = output / f"{signature()}00000000.tmp.png".replace(
-        f"-{os.getpid()}-",
-        f"-{2**22 + 1}-",  # of no process that there can be
-    )
+    left = output / f"{signature_of(2**22 + 1)}00000000.tmp.png"  # of no process there can be
     left.touch()
     run(plan, Copies, output=output)
     assert not left.exists()
