@@ -111,7 +111,8 @@ def patiently(
             if _is_settled(error):
                 raise PhotoError(line) from None
             now = time.monotonic()
-            if pause_s is None or now - tried >= SILENT_S:  # it has been waited for enough
+            was_silent = isinstance(error, TimeoutError) and now - tried >= SILENT_S
+            if pause_s is None or was_silent:  # which has been waited for enough
                 raise StoreError(line, store=address.store, spent_s=now - began) from None
             _disconnect(address.protocol)
             time.sleep(pause_s)
