@@ -176,9 +176,11 @@ class _Dispatch:
 
     def _hear(self, job: Job, came: Came) -> None:
         """Give up a store that is silent for photo after photo: each costs its tries."""
-        silent, spent_s = came.silent or (None, 0.0)
-        self._silence.ends(*job.stores - {silent})
-        if silent is None or not self._silence.lasts(silent, spent_s):
+        if came.silent is None:
+            self._silence.ends(*job.stores)
+            return
+        silent, spent_s = came.silent
+        if not self._silence.lasts(silent, spent_s):
             return
         if left := [each for each in self._waiting if silent in each.stores]:
             self._waiting = deque(each for each in self._waiting if silent not in each.stores)

@@ -39,7 +39,7 @@ async function connect() {
     element("formats").textContent = `${known.formats
       .filter((name) => name !== "keep")
       .map((name) => name.toUpperCase())
-      .join(", ")}, up to ${Math.floor(known.limits.pixels / 1e6)} megapixels`;
+      .join(", ")}, HEIC and RAW, up to ${Math.floor(known.limits.pixels / 1e6)} megapixels`;
     element("device").textContent = `on ${known.device}`;
     say("");
     queue.refresh(true);
