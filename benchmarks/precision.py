@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mirnet.imaging.io import read_photo
 from mirnet.imaging.quantize import to_planes
-from mirnet.inference.backends import openvino
+from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.trial import trial_of
 from mirnet.inference.restorer import Restorer
 from mirnet.metrics.psnr import psnr
@@ -35,8 +35,8 @@ def main() -> None:
     fast = Restorer.from_pretrained(options.weights, runtime="openvino", precision="bfloat16")
     network = exact.model
     assert isinstance(network, MIRNetV2)
-    trial = trial_of(network, anew=True)
-    print(f"{openvino.processor()}, {options.weights}: trial {trial.low_psnr:.1f} dB")
+    trial = trial_of(OpenVINO, network, anew=True)
+    print(f"{OpenVINO.setting()}, {options.weights}: trial {trial.low_psnr:.1f} dB")
     print("| pairs | float32 | bfloat16 | mean difference | largest |\n|---|---|---|---|---|")
     found = {}
     for folder in options.folders:
@@ -52,7 +52,7 @@ def main() -> None:
             "bfloat16": fmean(low),
             "largest_difference": largest,
             "trial_psnr": trial.low_psnr,
-            "processor": openvino.processor(),
+            "processor": OpenVINO.setting(),
         }
         print(
             f"| {name} | {fmean(high):.3f} | {fmean(low):.3f} "

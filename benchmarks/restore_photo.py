@@ -113,10 +113,10 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
 
     from mirnet import MIRNetV2, Restorer
     from mirnet.imaging.io import read_header
-    from mirnet.inference.backends import openvino
     from mirnet.inference.backends.choosing import Runtimes, Wanted
+    from mirnet.inference.backends.openvino import OpenVINO
     from mirnet.inference.cost import memory
-    from mirnet.inference.fit import choose_fit
+    from mirnet.inference.treatment import Treatment
     from mirnet.units import parse_bytes
 
     torch.set_num_threads(options.threads)
@@ -131,10 +131,9 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     backend, dtype = runtimes.pick(
         header.height * header.width, Wanted(restorer.dtype, for_8_bits=True)
     )
-    way = choose_fit(
-        restorer.model.config, header.height, header.width, dtype=restorer.dtype, whole=dtype,
-        device=restorer.device, limit=limit, where="benchmark",
-    )[0]  # fmt: skip
+    way = restorer.require_memory(
+        header.height, header.width, Treatment(), where="benchmark", for_8_bits=True
+    )
     by = f"{backend.name}, {str(dtype).removeprefix('torch.')}" if way.tile is None else "PyTorch"
     before = memory(restorer.device, reset=True)  # a trial may have taken more than the photo
     start = time.monotonic()
@@ -147,7 +146,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     return {
         "height": header.height,
         "width": header.width,
-        "processor": openvino.processor() if openvino.is_installed() else platform.processor(),
+        "processor": OpenVINO.setting() if OpenVINO.is_installed() else platform.processor(),
         "threads": options.threads,
         "weights": options.weights,
         "limit": options.memory,

@@ -24,7 +24,6 @@ from torch import Tensor
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_model
 from mirnet.environment import versions
-from mirnet.inference.backends import openvino
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.pytorch import PyTorch
 from mirnet.models.complexity import complexity
@@ -53,7 +52,7 @@ def main() -> None:
     ).eval()
     assert isinstance(network, MIRNetV2)
     rate = matrix_rate()
-    print(f"{openvino.processor()}, {options.threads} threads, {rate / 1e9:.0f} GFLOP/s")
+    print(f"{OpenVINO.setting()}, {options.threads} threads, {rate / 1e9:.0f} GFLOP/s")
     rows = []
     print("| size | runtime | seconds | times plain | of the matrix rate | differs by |")
     print("|---|---|---|---|---|---|")
@@ -68,7 +67,7 @@ def main() -> None:
             )
     if options.output:
         made = {
-            "processor": openvino.processor(),
+            "processor": OpenVINO.setting(),
             "threads": options.threads,
             "matrix_flops_per_s": rate,
             "weights": options.weights,
@@ -87,7 +86,7 @@ def runs(network: MIRNetV2, options: argparse.Namespace) -> dict[str, Run]:
         "PyTorch, channels last": lambda x: PyTorch(last)(x, torch.float32),
         "OpenVINO": lambda x: candidate(x, torch.float32),
     }
-    if torch.bfloat16 in openvino.arithmetics():
+    if torch.bfloat16 in OpenVINO.arithmetics():
         found["PyTorch, bfloat16"] = lambda x: PyTorch(last)(x, torch.bfloat16)
         found["OpenVINO, bfloat16"] = lambda x: candidate(x, torch.bfloat16)
     if options.compiled:

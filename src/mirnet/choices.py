@@ -25,7 +25,7 @@ AblationBudget = Literal["paper", "small"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Runtime = Literal["auto", "torch", "openvino"]
+Runtime = Literal["auto", "torch", "compiled", "openvino", "onnxruntime"]
 Engine = Literal["local", "ray"]
 """What restores a batch: this process, or workers on the nodes of a Ray cluster."""
 OutputDepth = Literal["keep", "8", "16", "float"]

@@ -42,6 +42,24 @@ treatment.after(inputs, outputs)
 print(memory(cpu, reset=False) - before, 1500 * 1500 * treatment.bytes_per_pixel)
 """
 
+ONNX_RUNTIME = """
+import sys
+from mirnet.inference.backends.onnxruntime import ONNXRuntime
+from mirnet.inference.cost import memory
+from mirnet.inference.memory import estimate_memory
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+cpu, size = torch.device("cpu"), int(sys.argv[1])
+network = MIRNetV2(MIRNetV2Config.small().with_changes(groups=(1,))).eval()
+backend = ONNXRuntime(network)
+backend(torch.zeros(1, 3, 8, 8), torch.float32)
+images = torch.rand(1, 3, size, size)
+before = memory(cpu, reset=True)
+backend(images, torch.float32)
+said = backend.memory(estimate_memory(network.config, size, size))
+print(memory(cpu, reset=False) - before, said)
+"""
+
 
 def seen(script: str, *arguments: str) -> tuple[int, int]:
     """The peak, and what was said of it."""
@@ -60,6 +78,13 @@ def test_tiles_with_features_in_a_scratch_file_hold_little_of_it() -> None:
     """The file itself has 90 MiB, of which a row of tiles is in memory at a time."""
     peak, said = seen(TILES, "scratch", "32", "64")
     assert peak <= said <= 110 << 20
+
+
+@pytest.mark.parametrize("size", [256, 800])
+def test_onnx_runtime_takes_no_more_than_was_said(size: int) -> None:
+    pytest.importorskip("onnxruntime")
+    peak, said = seen(ONNX_RUNTIME, str(size))
+    assert peak <= said
 
 
 def test_detail_takes_what_was_said() -> None:

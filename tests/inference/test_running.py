@@ -167,8 +167,8 @@ def test_a_large_picture_goes_through_the_runtime_that_is_faster(
             seen.append((tuple(images.shape), dtype))
             return super().__call__(images, torch.float32)
 
-    monkeypatch.setattr(choosing, "OpenVINO", Noticed)
-    monkeypatch.setattr(choosing, "trial_of", lambda _: Trial(2.0, 1e-6, 9.0, 65.0))
+    monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Noticed})
+    monkeypatch.setattr(choosing, "trial_of", lambda *_: Trial(2.0, 1e-6, 9.0, 65.0))
     eight = np.random.default_rng(0).integers(0, 256, (515, 1023, 3), np.uint8)
     for pixels in (eight, eight.astype(np.uint16) * 257, eight[:100]):
         restored = Restorer(tiny_model, device="cpu")(pixels)
@@ -189,14 +189,28 @@ def test_a_picture_that_fits_in_bfloat16_goes_in_one_piece(
         def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
             return super().__call__(images, torch.float32)
 
-    monkeypatch.setattr(choosing, "OpenVINO", AsFloat32)
-    monkeypatch.setattr(choosing, "trial_of", lambda _: Trial(2.0, 1e-6, 9.0, 65.0))
+    monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": AsFloat32})
+    monkeypatch.setattr(choosing, "trial_of", lambda *_: Trial(2.0, 1e-6, 9.0, 65.0))
     need = estimate_memory(tiny_model.config, 512, 1024, dtype=torch.bfloat16)
     monkeypatch.setattr(fit, "available_memory", lambda _: round(1.2 * need))
     pixels = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
     Restorer(tiny_model, device="cpu")(pixels)
     assert "in tiles" not in caplog.text
     Restorer(tiny_model, device="cpu")(pixels.astype(np.uint16))
+    assert "in tiles" in caplog.text
+
+
+def test_a_runtime_that_takes_more_memory_is_planned_so(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("onnxruntime")
+    caplog.set_level(logging.INFO, "mirnet")
+    pixels = np.zeros((40, 64, 3), np.uint16)
+    need = estimate_memory(tiny_model.config, 40, 64)
+    monkeypatch.setattr(fit, "available_memory", lambda _: 2 * need)
+    Restorer(tiny_model, device="cpu", runtime="torch")(pixels)
+    assert "in tiles" not in caplog.text
+    Restorer(tiny_model, device="cpu", runtime="onnxruntime")(pixels)
     assert "in tiles" in caplog.text
 
 

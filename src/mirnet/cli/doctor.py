@@ -145,4 +145,5 @@ def _report_runtimes() -> None:
     for weights in CATALOG.values():
         network = load_model(verified(weights))
         assert isinstance(network, MIRNetV2)
-        print(f"  runtime            {weights.name}: {report(network)}")
+        for sentence in report(network):
+            print(f"  runtime            {weights.name}: {sentence}")

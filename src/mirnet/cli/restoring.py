@@ -65,8 +65,9 @@ class Options:
     photo that will not fit in one piece goes in tiles, its features in memory or in a scratch file
     (in TMPDIR); the result is the same."""
     runtime: Runtime = "auto"
-    """What computes on a CPU a photo that goes in one piece; auto tries once whether OpenVINO, if
-    it is installed, gives the same and faster."""
+    """What computes a photo that goes in one piece; auto tries once whether OpenVINO or ONNX
+    Runtime, where they are installed, give the same on this CPU, and faster. compiled is PyTorch's
+    own compiler, which takes a minute first."""
 
 
 class Bar(logging.Handler):

@@ -58,7 +58,7 @@ def serve(
     memory
         The most that a worker may take on its device, such as 2GiB.
     runtime
-        What computes on a CPU; see `mirnet restore --help`.
+        What computes; see `mirnet restore --help`.
     """
     from mirnet.errors import MissingDependencyError
     from mirnet.units import parse_bytes

@@ -84,20 +84,21 @@ def fits(
     *,
     batch: int = 1,
     dtype: torch.dtype = torch.float32,
-    whole: torch.dtype | None = None,
+    whole: int | None = None,
     device: torch.device,
     after: int = 0,
     are_here: bool = False,
 ) -> Iterator[Fit]:
     """The ways there are, the fastest first; a batch goes through tiles one image at a time.
 
-    In one piece the arithmetic is that of ``whole``, if it is another; ``after`` is what comes
+    In one piece it takes ``whole`` bytes, PyTorch's estimate unless told; ``after`` is what comes
     after the network in bytes a pixel, when its features are gone; images that ``are_here`` are in
     memory already, and are not counted. Without a disk there is no
     scratch file: in memory, it would take what it is meant to save.
     """
-    in_one = estimate_memory(config, height, width, batch=batch, dtype=whole or dtype)
-    yield Fit("nowhere", None, in_one)
+    if whole is None:
+        whole = estimate_memory(config, height, width, batch=batch, dtype=dtype)
+    yield Fit("nowhere", None, whole)
     if not isinstance(config, MIRNetV2Config):
         return
     is_one_memory = shares_memory(device)
@@ -135,7 +136,7 @@ def choose_fit(
     *,
     batch: int = 1,
     dtype: torch.dtype,
-    whole: torch.dtype | None = None,
+    whole: int | None = None,
     device: torch.device,
     limit: int | None = None,
     after: int = 0,
@@ -150,7 +151,7 @@ def choose_fit(
         width: of the picture.
         batch: how many such pictures go at once.
         dtype: the arithmetic.
-        whole: the arithmetic in one piece, if it is another.
+        whole: bytes that it takes in one piece; PyTorch's estimate, unless told.
         device: where it computes.
         limit: bytes that this process may take on the device; what is free, unless told.
         after: bytes a pixel that are needed after the network.

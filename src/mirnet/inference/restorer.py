@@ -79,10 +79,11 @@ class Restorer:
                 in it if a trial shows so. Global reductions and the output stay in float32.
             memory: bytes that this process may take on the device; what is free, unless told. A
                 picture that will not fit in one piece goes in tiles, with the same result.
-            runtime: what computes a picture that goes in one piece on a CPU; ``auto`` takes
-                OpenVINO for half a megapixel and more, if it is installed and a trial with this
-                network on this machine shows that it gives the same, and on a small picture at
-                0.8 of PyTorch's speed or more: it gains with the size.
+            runtime: what computes a picture that goes in one piece; ``auto`` takes PyTorch, and on
+                a CPU, for half a megapixel and more, the faster of OpenVINO and ONNX Runtime, if it
+                is installed and a trial with this network on this machine shows that it gives the
+                same, and on a small picture at 0.8 of PyTorch's speed or more: it gains with the
+                size. ``compiled`` is PyTorch's compiler, which takes a minute first.
             expected: what is usual for its photos and results, so that what isn't is said, and
                 whether they bear bfloat16.
 

@@ -83,7 +83,7 @@ class Runner:
             width,
             batch=batch,
             dtype=wanted.dtype,
-            whole=self._in_one_piece(batch * height * width, wanted),
+            whole=self._in_one_piece(batch, height, width, wanted),
             device=self.device,
             limit=self.limit,
             after=after,
@@ -181,9 +181,11 @@ class Runner:
         backend, dtype = self._runtimes.pick(_pixels(images), wanted)
         return crop(backend(padded, dtype), *images.shape[2:]), dtype
 
-    def _in_one_piece(self, pixels: int, wanted: Wanted) -> torch.dtype:
-        """The arithmetic of what computes so many pixels in one piece."""
-        return self._runtimes.pick(pixels, wanted)[1]
+    def _in_one_piece(self, batch: int, height: int, width: int, wanted: Wanted) -> int:
+        """Bytes that what computes such pictures takes for them in one piece."""
+        backend, dtype = self._runtimes.pick(batch * height * width, wanted)
+        config = self.network.config
+        return backend.memory(estimate_memory(config, height, width, batch=batch, dtype=dtype))
 
     @torch.no_grad()
     def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
@@ -206,10 +208,7 @@ class Runner:
             return
         batch, _, height, width = shape
         pixels = batch * height * width
-        whole = self._in_one_piece(pixels, wanted)
-        need = in_bytes(
-            estimate_memory(self.network.config, height, width, batch=batch, dtype=whole)
-        )
+        need = in_bytes(self._in_one_piece(batch, height, width, wanted))
         is_large = pixels > 8 * SAMPLE[0] * SAMPLE[1]
         rate = self._seconds_per_pixel(way, wanted) if is_large else 0
         about = f"; about {in_time(rate * pixels)}" if rate else ""

@@ -6,12 +6,14 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from mirnet.errors import DeviceError, MissingDependencyError
+from mirnet.errors import MissingDependencyError
+from mirnet.inference.backends.backend import require_arithmetic
+from mirnet.inference.backends.graph import adds_image
 from mirnet.models.mirnet_v2 import MIRNetV2
 
 HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
@@ -23,20 +25,43 @@ KEPT = 4
 class OpenVINO:
     """Runs a network on the CPU."""
 
+    TITLE: ClassVar[str] = "OpenVINO"
+
     def __init__(self, network: MIRNetV2) -> None:
         """Take a network in evaluation mode.
 
         Raises MissingDependencyError without the package ``openvino``.
         """
-        self.name = f"OpenVINO {_openvino().__version__.split('-')[0]}"
+        self.name = f"{self.TITLE} {_openvino().__version__.split('-')[0]}"
         self._network = network
-        config = network.config
-        self._adds_image = config.skip_connections and config.residual == "image"
+        self._adds_image = adds_image(network.config)
         self.__setstate__({})
+
+    @staticmethod
+    def is_installed() -> bool:
+        """As ``Candidate`` says."""
+        try:
+            _openvino()
+        except MissingDependencyError:
+            return False
+        return True
+
+    @staticmethod
+    def arithmetics() -> tuple[torch.dtype, ...]:
+        """As ``Candidate`` says."""
+        able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return tuple(dtype for dtype in HINTS if dtype == torch.float32 or "BF16" in able)
+
+    @staticmethod
+    def setting() -> str:
+        """As ``Candidate`` says."""
+        core = _core()
+        able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(able)}"
 
     def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Run a batch, as ``Backend`` says. Raises DeviceError for arithmetic that it lacks."""
-        require(dtype)
+        require_arithmetic(OpenVINO, dtype)
         images = images.detach().contiguous()
         # One at a time: it uses all threads anyway, and two would take twice the memory.
         with self._lock:
@@ -45,8 +70,11 @@ class OpenVINO:
                 outputs = _answer(graph.create_infer_request(), images)
             finally:
                 graph.release_memory()
-        # In float32 here: bfloat16 has fewer levels than a photo.
         return outputs.add_(images) if self._adds_image else outputs
+
+    def memory(self, estimate: int) -> int:
+        """As ``Backend`` says."""
+        return estimate
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what can't be pickled; it is made again."""
@@ -89,37 +117,6 @@ def _answer(request: Any, images: Tensor) -> Tensor:
             request.wait()
         raise
     return torch.from_numpy(request.get_output_tensor().data.copy())
-
-
-def is_installed() -> bool:
-    """Whether the package is there and can be loaded."""
-    try:
-        _openvino()
-    except MissingDependencyError:
-        return False
-    return True
-
-
-def arithmetics() -> tuple[torch.dtype, ...]:
-    """What this processor computes in without emulation."""
-    able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return tuple(dtype for dtype in HINTS if dtype == torch.float32 or "BF16" in able)
-
-
-def require(dtype: torch.dtype) -> None:
-    """Raise DeviceError for an arithmetic that it lacks on this processor."""
-    if dtype not in arithmetics():
-        raise DeviceError(
-            f"precision: OpenVINO has no {str(dtype).removeprefix('torch.')} on this processor; "
-            "choose float32, or runtime torch"
-        )
-
-
-def processor() -> str:
-    """Its name, and what it is able to."""
-    core = _core()
-    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(able)}"
 
 
 def _core() -> Any:

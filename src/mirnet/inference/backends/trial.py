@@ -1,4 +1,4 @@
-"""What OpenVINO does with a network on this machine: tried once, and kept for the next time."""
+"""What a runtime does with a network on this machine: tried once, and kept for the next time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from mirnet import __version__
 from mirnet.atomic import replacing, require_folder
 from mirnet.environment import file_sha256
 from mirnet.errors import MirnetError
-from mirnet.inference.backends import openvino
-from mirnet.inference.backends.backend import Backend
-from mirnet.inference.backends.openvino import OpenVINO
+from mirnet.inference.backends.backend import Backend, Candidate
 from mirnet.inference.backends.pytorch import PyTorch
 from mirnet.models.mirnet_v2 import MIRNetV2
 
@@ -41,13 +39,13 @@ logger = logging.getLogger("mirnet")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What OpenVINO did with a network, beside PyTorch.
+    """What a runtime did with a network, beside PyTorch.
 
     Attributes:
         speed: how many times as fast it was, in float32.
         error: the largest difference in float32, of values in [0, 1]; 1 if it did not run.
         low_speed: how many times as fast as PyTorch in float32 it was in bfloat16; 0 if this
-            processor has none.
+            runtime has none here.
         low_psnr: of bfloat16 against float32, in dB.
     """
 
@@ -78,18 +76,18 @@ class Trial:
         return is_right and self.low_speed > max(self.speed, AS_FAST)
 
 
-def trial_of(network: MIRNetV2, *, anew: bool = False) -> Trial:
+def trial_of(candidate: type[Candidate], network: MIRNetV2, *, anew: bool = False) -> Trial:
     """What a trial gave, now or, unless ``anew``, earlier.
 
-    Raises MissingDependencyError without OpenVINO.
+    Raises MissingDependencyError where the runtime is not installed.
     """
     folder = cache_folder()
     if folder is None:
-        return _try(network)
-    place = folder / "trials" / f"{_key(network)}.json"
+        return _try(candidate, network)
+    place = folder / "trials" / f"{_key(candidate, network)}.json"
     if not anew and (known := _known(place)):
         return known
-    trial = _try(network)
+    trial = _try(candidate, network)
     if trial.speed:  # what could not run, for want of memory perhaps, may run the next time
         _keep(place, trial)
     return trial
@@ -109,19 +107,19 @@ def cache_folder() -> Path | None:
         return None
 
 
-def _try(network: MIRNetV2) -> Trial:
+def _try(candidate: type[Candidate], network: MIRNetV2) -> Trial:
     """Run both, and compare time and result; a runtime that fails is not taken."""
     picture = _picture(network.config.in_channels)
     try:
         expected, reference_s = _timed(PyTorch(network), picture, torch.float32)
-        candidate = OpenVINO(network)
-        given, seconds = _timed(candidate, picture, torch.float32)
+        tried = candidate(network)
+        given, seconds = _timed(tried, picture, torch.float32)
         error = float((given - expected).abs().max())
-        if torch.bfloat16 not in openvino.arithmetics():
+        if torch.bfloat16 not in candidate.arithmetics():
             return Trial(reference_s / seconds, error)
-        low, low_s = _timed(candidate, picture, torch.bfloat16)
+        low, low_s = _timed(tried, picture, torch.bfloat16)
     except (RuntimeError, MirnetError) as why:
-        logger.debug("OpenVINO can't run this network", exc_info=why)
+        logger.debug("%s can't run this network", candidate.TITLE, exc_info=why)
         return Trial(speed=0.0, error=1.0)
     noise = float((low.clamp(0, 1) - given.clamp(0, 1)).square().mean())
     psnr = -10 * float(torch.tensor(max(noise, 1e-12)).log10())
@@ -147,17 +145,16 @@ def _picture(channels: int) -> Tensor:
     return (slope + 0.05 * noise).clamp(0, 1)[None]
 
 
-def _key(network: MIRNetV2) -> str:
+def _key(candidate: type[Candidate], network: MIRNetV2) -> str:
     """What the trial hangs on: weights, runtimes, what makes a graph and runs it, processor."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    ours = Path(openvino.__file__)
-    code = [file_sha256(each) for each in (ours, ours.with_name("openvino_graph.py"))]
-    versions = (__version__, *code, torch.__version__, OpenVINO(network).name)
-    processor = (openvino.processor(), torch.get_num_threads())
-    digest.update(repr((network.config, versions, processor)).encode())
+    code = [file_sha256(each) for each in sorted(Path(__file__).parent.glob("*.py"))]
+    versions = (__version__, *code, torch.__version__, candidate(network).name)
+    setting = (candidate.setting(), torch.get_num_threads())
+    digest.update(repr((network.config, versions, setting)).encode())
     return digest.hexdigest()
 
 
