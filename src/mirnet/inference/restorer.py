@@ -296,11 +296,10 @@ class Restorer:
         where: str = "image",
         progress: Progress = ignore_progress,
     ) -> AnyArray:
-        first, *others = (torch.from_numpy(to_planes(pixels)) for pixels in views)
-        planes = (torch.cat([first, *others]) if others else first)[None]
+        planes = _planes_of(views)
         is_8_bits = all(pixels.dtype == dtype == np.uint8 for pixels in views)
         restored = self._restore_batch(planes, treatment, where, progress, for_8_bits=is_8_bits)[0]
-        del planes, first, others
+        del planes
         return from_planes(restored.numpy(), channels=views[0].shape[2], dtype=dtype)
 
     @torch.no_grad()
@@ -330,3 +329,9 @@ class Restorer:
             inputs = images[:, : outputs.shape[1]].to(outputs.device, torch.float32).clamp(0, 1)
             outputs = treatment.after(inputs, outputs)
         return outputs.to(images.device, kind)
+
+
+def _planes_of(views: tuple[AnyArray, ...]) -> Tensor:
+    """``(1, C, H, W)``, the channels of all views; those of each alone are gone when it returns."""
+    planes = [torch.from_numpy(to_planes(pixels)) for pixels in views]
+    return (planes[0] if len(planes) == 1 else torch.cat(planes))[None]
