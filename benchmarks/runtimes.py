@@ -24,6 +24,8 @@ from torch import Tensor
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_model
 from mirnet.environment import versions
+from mirnet.inference.backends.compiled import Compiled
+from mirnet.inference.backends.onnxruntime import ONNXRuntime
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.pytorch import PyTorch
 from mirnet.models.complexity import complexity
@@ -40,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--whole-onnx", type=Path, help="also OpenVINO on this export")
-    parser.add_argument("--compiled", action="store_true", help="also torch.compile")
+    parser.add_argument("--compiled", action="store_true", help="also PyTorch's compiler")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -86,15 +88,20 @@ def runs(network: MIRNetV2, options: argparse.Namespace) -> dict[str, Run]:
         "PyTorch, channels last": lambda x: PyTorch(last)(x, torch.float32),
         "OpenVINO": lambda x: candidate(x, torch.float32),
     }
+    if ONNXRuntime.is_installed():
+        other = ONNXRuntime(network)
+        found["ONNX Runtime"] = lambda x: other(x, torch.float32)
     if torch.bfloat16 in OpenVINO.arithmetics():
         found["PyTorch, bfloat16"] = lambda x: PyTorch(last)(x, torch.bfloat16)
         found["OpenVINO, bfloat16"] = lambda x: candidate(x, torch.bfloat16)
     if options.compiled:
-        compiled: Any = torch.compile(copy.deepcopy(network))
-        found["torch.compile"] = lambda x: PyTorch(compiled)(x, torch.float32)
+        high, low = Compiled(copy.deepcopy(last)), Compiled(copy.deepcopy(last))
+        found["PyTorch, compiled"] = lambda x: high(x, torch.float32)
+        if torch.bfloat16 in OpenVINO.arithmetics():
+            found["PyTorch, compiled, bfloat16"] = lambda x: low(x, torch.bfloat16)
     if options.whole_onnx:
         found["OpenVINO, of our ONNX"] = _converted(options.whole_onnx, options.threads)
-        found["ONNX Runtime"] = _onnx_runtime(options.whole_onnx, options.threads)
+        found["ONNX Runtime, of our ONNX"] = _onnx_runtime(options.whole_onnx, options.threads)
     return found
 
 

@@ -53,7 +53,7 @@ CATALOG: dict[str, Weights] = {
         Weights(
             name="super-resolution-small",
             task="super-resolution",
-            sha256="6b3d02733bef394cd749769ef342ef75b055dafdade9a6f53b17afbbb65b49fa",
+            sha256="8a03f59fcd15bdec908522a8e1b70bf9d1782597df2ff284ea97dd5087c06fb5",
             summary="sharpens what was enlarged 2 to 4 times; the small network",
         ),
         Weights(
