@@ -29,6 +29,11 @@ def test_graphs_of_few_shapes_are_kept() -> None:
     assert len(backend._graphs) == openvino.KEPT
 
 
+def test_two_views_take_more_memory_than_one() -> None:
+    said = [OpenVINO(network(in_channels=n, residual="features")).memory(100) for n in (3, 6)]
+    assert said == [100, 115]
+
+
 def test_a_signal_after_graphs_have_gone_is_an_interrupt_still() -> None:
     script = """
 import gc, os, signal, torch
