@@ -113,7 +113,6 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
 
     from mirnet import MIRNetV2, Restorer
     from mirnet.imaging.io import read_header
-    from mirnet.inference.backends.choosing import Runtimes, Wanted
     from mirnet.inference.backends.openvino import OpenVINO
     from mirnet.inference.cost import memory
     from mirnet.inference.treatment import Treatment
@@ -127,14 +126,10 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
         restorer = Restorer.from_pretrained(options.weights, device="cpu", memory=limit)
     restorer(torch.zeros(1, 3 * restorer.views, 8, 8))
     header = read_header(source)
-    runtimes = Runtimes(restorer.model, restorer.device, restorer.dtype, "auto")
-    backend, dtype = runtimes.pick(
-        header.height * header.width, Wanted(restorer.dtype, for_8_bits=True)
-    )
     way = restorer.require_memory(
         header.height, header.width, Treatment(), where="benchmark", for_8_bits=True
     )
-    by = f"{backend.name}, {str(dtype).removeprefix('torch.')}" if way.tile is None else "PyTorch"
+    by = str(way.choice) if way.choice else "PyTorch"
     before = memory(restorer.device, reset=True)  # a trial may have taken more than the photo
     start = time.monotonic()
     restorer.restore_file(source, target, right=source if restorer.views == 2 else None)

@@ -51,7 +51,7 @@ def test_a_runtime_of_lower_precision_fits_where_float32_would_not(free: dict[st
     free["cpu"] = 6 * GIB
     assert choose(3000, 4000)[0].tile is not None
     low = estimate_memory(SMALL, 3000, 4000, dtype=torch.bfloat16)
-    in_one, *tiles = choose(3000, 4000, whole=low)
+    in_one, *tiles = choose(3000, 4000, wholes=[fit.Fit("nowhere", None, low)])
     assert in_one.tile is None
     assert tiles == choose(3000, 4000)
 

@@ -36,7 +36,7 @@ def test_what_is_unusual_about_a_photo_is_said(dtype: Any) -> None:
     (clean,) = doubts_before([scene(0.1, 0.1, np.float32)], ALL)
     assert clean.startswith("has next to no noise (0.1/255)")
     (noisy,) = doubts_before([scene(0.2, 18, dtype)], ALL)
-    assert noisy.startswith("is noisy (12/255), which these weights do not mend")  # of the luma
+    assert noisy.startswith("is noisy (11/255), or finely textured all over")  # of the luma
     (blank,) = doubts_before([np.full((HEIGHT, WIDTH, 3), 7, dtype)], ALL)
     assert blank == "is blank: there is nothing to restore"
 
@@ -72,6 +72,20 @@ def test_what_is_clipped_counts_neither_as_noise_nor_as_quiet() -> None:
     assert doubts_before([photo], ALL) == ()
 
 
+def test_texture_is_no_noise_where_a_part_of_the_photo_is_smooth() -> None:
+    photo = scene(0.2, 1)
+    rng = np.random.default_rng(1)
+    grass = photo[30:].astype(int) + rng.normal(0, 25, (HEIGHT - 30, WIDTH, 1)).round().astype(int)
+    photo[30:] = grass.clip(0, 255)
+    assert doubts_before([photo], ALL) == ()
+
+
+def test_a_photo_too_dark_for_the_weights_is_sent_to_low_light() -> None:
+    (dark,) = doubts_before([scene(0.05, 5)], Expected(darkest=0.1))
+    assert dark.startswith("is dark (mean 0.05; these weights are for photos above 0.10)")
+    assert "--task low-light" in dark
+
+
 def test_what_was_taken_in_next_to_no_light_is_not_blank_where_bits_are_deep() -> None:
     dark = [scene(0.004, 0, dtype) for dtype in (np.uint8, np.uint16, np.float32)]
     told = [doubts_before([photo], Expected()) for photo in dark]
@@ -89,9 +103,9 @@ def test_both_views_are_looked_at_and_one_doubt_about_both_is_told_once() -> Non
     usual, noisy = scene(0.2, 5), scene(0.2, 18)
     assert doubts_before([usual, usual], ALL) == ()
     (told,) = doubts_before([usual, noisy], ALL)
-    assert told.startswith("has a right view that is noisy (12/255)")
+    assert told.startswith("has a right view that is noisy (11/255)")
     (told,) = doubts_before([noisy, noisy], ALL)
-    assert told.startswith("is noisy (12/255)")
+    assert told.startswith("is noisy (11/255)")
     (told,) = doubts_before([usual, np.full_like(usual, 50)], Expected())
     assert told == "has a right view that is blank: there is nothing to restore"
 

@@ -84,7 +84,7 @@ def test_tiles_with_features_in_a_scratch_file_hold_little_of_it() -> None:
 def test_onnx_runtime_takes_no_more_than_was_said(size: int) -> None:
     pytest.importorskip("onnxruntime")
     peak, said = seen(ONNX_RUNTIME, str(size))
-    assert peak <= said
+    assert 0.05 * said <= peak <= said
 
 
 def test_detail_takes_what_was_said() -> None:

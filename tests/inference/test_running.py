@@ -10,6 +10,7 @@ from torch import Tensor
 from mirnet.errors import InsufficientMemoryError, NonFiniteError
 from mirnet.inference import fit
 from mirnet.inference.backends import choosing
+from mirnet.inference.backends.backend import Choice
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.trial import Trial
@@ -168,7 +169,7 @@ def test_a_large_picture_goes_through_the_runtime_that_is_faster(
             return super().__call__(images, torch.float32)
 
     monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Noticed})
-    monkeypatch.setattr(choosing, "trial_of", lambda *_: Trial(2.0, 1e-6, 9.0, 65.0))
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-6, 9.0, 65.0))
     eight = np.random.default_rng(0).integers(0, 256, (515, 1023, 3), np.uint8)
     for pixels in (eight, eight.astype(np.uint16) * 257, eight[:100]):
         restored = Restorer(tiny_model, device="cpu")(pixels)
@@ -190,13 +191,49 @@ def test_a_picture_that_fits_in_bfloat16_goes_in_one_piece(
             return super().__call__(images, torch.float32)
 
     monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": AsFloat32})
-    monkeypatch.setattr(choosing, "trial_of", lambda *_: Trial(2.0, 1e-6, 9.0, 65.0))
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-6, 9.0, 65.0))
     need = estimate_memory(tiny_model.config, 512, 1024, dtype=torch.bfloat16)
     monkeypatch.setattr(fit, "available_memory", lambda _: round(1.2 * need))
     pixels = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
     Restorer(tiny_model, device="cpu")(pixels)
     assert "in tiles" not in caplog.text
     Restorer(tiny_model, device="cpu")(pixels.astype(np.uint16))
+    assert "in tiles" in caplog.text
+
+
+def test_what_has_no_room_for_the_fastest_goes_through_the_next(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mirnet")
+    seen = []
+
+    class Hungry(OpenVINO):
+        def memory(self, estimate: int) -> int:
+            return 3 * estimate
+
+        def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+            seen.append(dtype)
+            return images
+
+    monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Hungry})
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-6))
+    need = estimate_memory(tiny_model.config, 512, 1024)
+    pixels = np.zeros((512, 1024, 3), np.uint16)
+    for room, through in ((2, []), (4, [torch.float32])):
+        monkeypatch.setattr(fit, "available_memory", lambda _, room=room: room * need)
+        Restorer(tiny_model, device="cpu")(pixels)
+        assert seen == through
+    assert "in tiles" not in caplog.text
+
+
+def test_no_trial_takes_the_memory_that_tiles_need(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mirnet")
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: pytest.fail("a trial"))
+    need = estimate_memory(tiny_model.config, 512, 1024)
+    monkeypatch.setattr(fit, "available_memory", lambda _: need // 2)
+    Restorer(tiny_model, device="cpu")(np.zeros((512, 1024, 3), np.uint16))
     assert "in tiles" in caplog.text
 
 
@@ -214,6 +251,11 @@ def test_a_runtime_that_takes_more_memory_is_planned_so(
     assert "in tiles" in caplog.text
 
 
+def lowered_for_8_bits(runtimes: Runtimes, pixels: int, wanted: Wanted) -> list[Choice]:
+    dtype = torch.bfloat16 if wanted.for_8_bits else wanted.dtype
+    return [Choice(runtimes._pytorch, dtype)]
+
+
 def test_what_was_not_finite_in_float32_tiles_is_not_tried_again(
     tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,10 +267,7 @@ def test_what_was_not_finite_in_float32_tiles_is_not_tried_again(
             seen.append(dtype)
             return torch.full_like(images, float("nan"))
 
-    def pick(runtimes: Runtimes, pixels: int, wanted: Wanted) -> tuple[Any, torch.dtype]:
-        return runtimes._pytorch, torch.bfloat16 if wanted.for_8_bits else wanted.dtype
-
-    monkeypatch.setattr(Runtimes, "pick", pick)
+    monkeypatch.setattr(Runtimes, "ranked", lowered_for_8_bits)
     need = estimate_memory(TINY, 400, 400, dtype=torch.bfloat16)
     monkeypatch.setattr(fit, "available_memory", lambda _: need - 1)
     runner = Broken(tiny_model, CPU, torch.float32, None)
@@ -263,10 +302,7 @@ def test_what_a_runtime_lowered_by_itself_has_a_second_try(
         def forward(self, image: Tensor) -> Tensor:
             return image * (float("nan") if torch.is_autocast_enabled("cpu") else 1)
 
-    def pick(runtimes: Runtimes, pixels: int, wanted: Wanted) -> tuple[Any, torch.dtype]:
-        return runtimes._pytorch, torch.bfloat16 if wanted.for_8_bits else wanted.dtype
-
-    monkeypatch.setattr(Runtimes, "pick", pick)
+    monkeypatch.setattr(Runtimes, "ranked", lowered_for_8_bits)
     image = torch.rand(1, 3, 8, 8)
     runner = Runner(Overflows(TINY), CPU, torch.float32, None)
     assert torch.equal(runner(image, where="a.png", for_8_bits=True), image)

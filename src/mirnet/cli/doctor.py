@@ -13,6 +13,7 @@ EXTRAS = {
     "baselines": "classical methods beside the network",
     "lpips": "the LPIPS score",
     "fast": "faster on a CPU",
+    "onnx": "faster on a CPU that OpenVINO isn't there for",
     "heic": "photos of phones",
     "raw": "RAW of cameras",
     "export": "networks for other programs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from mirnet.errors import InsufficientMemoryError
+from mirnet.inference.backends.backend import Choice
 from mirnet.inference.memory import (
     RUNTIME,
     LiveBytes,
@@ -54,6 +55,7 @@ class Fit:
         memory: bytes on the device at the peak, beyond the program.
         host: bytes of the host's memory, if the device has memory of its own.
         scratch: bytes of the scratch file.
+        choice: what computes it in one piece, if it isn't PyTorch in the arithmetic asked for.
     """
 
     rests: Place
@@ -61,6 +63,7 @@ class Fit:
     memory: int
     host: int = 0
     scratch: int = 0
+    choice: Choice | None = None
 
     def __str__(self) -> str:
         """What is done, in words."""
@@ -84,21 +87,20 @@ def fits(
     *,
     batch: int = 1,
     dtype: torch.dtype = torch.float32,
-    whole: int | None = None,
+    wholes: Sequence[Fit] = (),
     device: torch.device,
     after: int = 0,
     are_here: bool = False,
 ) -> Iterator[Fit]:
-    """The ways there are, the fastest first; a batch goes through tiles one image at a time.
+    """The ways there are, the best first; a batch goes through tiles one image at a time.
 
-    In one piece it takes ``whole`` bytes, PyTorch's estimate unless told; ``after`` is what comes
-    after the network in bytes a pixel, when its features are gone; images that ``are_here`` are in
-    memory already, and are not counted. Without a disk there is no
-    scratch file: in memory, it would take what it is meant to save.
+    In one piece they are ``wholes``, or as PyTorch does it; ``after`` is what comes after the
+    network in bytes a pixel, when its features are gone; images that ``are_here`` are in memory
+    already, and are not counted. Without a disk there is no scratch file: in memory, it would take
+    what it is meant to save.
     """
-    if whole is None:
-        whole = estimate_memory(config, height, width, batch=batch, dtype=dtype)
-    yield Fit("nowhere", None, whole)
+    in_one = estimate_memory(config, height, width, batch=batch, dtype=dtype)
+    yield from wholes or [Fit("nowhere", None, in_one)]
     if not isinstance(config, MIRNetV2Config):
         return
     is_one_memory = shares_memory(device)
@@ -136,7 +138,7 @@ def choose_fit(
     *,
     batch: int = 1,
     dtype: torch.dtype,
-    whole: int | None = None,
+    wholes: Sequence[Fit] = (),
     device: torch.device,
     limit: int | None = None,
     after: int = 0,
@@ -151,7 +153,7 @@ def choose_fit(
         width: of the picture.
         batch: how many such pictures go at once.
         dtype: the arithmetic.
-        whole: bytes that it takes in one piece; PyTorch's estimate, unless told.
+        wholes: the ways in one piece, the best first; as PyTorch does it, unless told.
         device: where it computes.
         limit: bytes that this process may take on the device; what is free, unless told.
         after: bytes a pixel that are needed after the network.
@@ -173,7 +175,7 @@ def choose_fit(
             width,
             batch=batch,
             dtype=dtype,
-            whole=whole,
+            wholes=wholes,
             device=device,
             after=after,
             are_here=are_here,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from mirnet.choices import Runtime
 from mirnet.errors import InsufficientMemoryError, NonFiniteError
 from mirnet.inference.backends.choosing import Runtimes, Wanted
+from mirnet.inference.backends.pytorch import prepared
 from mirnet.inference.fit import Fit, choose_fit, room_for
 from mirnet.inference.memory import estimate_memory, lowered, shares_memory
 from mirnet.inference.padding import crop, pad
@@ -56,10 +56,7 @@ class Runner:
         """
         self.device, self.dtype, self.limit = device, dtype, limit
         self.dtype_for_8_bits = dtype_for_8_bits or dtype
-        self.network = copy.deepcopy(network).to(device, torch.float32).eval()
-        if device.type != "mps":
-            # 1.3 times as fast on the CPU; PyTorch's type hints miss this overload.
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = prepared(network, device)
         self._runtimes = Runtimes(self.network, device, dtype, runtime)
 
     def fits(
@@ -83,7 +80,7 @@ class Runner:
             width,
             batch=batch,
             dtype=wanted.dtype,
-            whole=self._in_one_piece(batch, height, width, wanted),
+            wholes=self._wholes(batch, height, width, wanted),
             device=self.device,
             limit=self.limit,
             after=after,
@@ -178,14 +175,25 @@ class Runner:
             return self._in_tiles(images, wanted.dtype, way, progress), wanted.dtype
         inputs = images.to(self.device, torch.float32).clamp(0, 1)
         padded = pad(inputs, self.network.config.multiple)
-        backend, dtype = self._runtimes.pick(_pixels(images), wanted)
+        backend, dtype = way.choice or self._runtimes.plain(wanted)
         return crop(backend(padded, dtype), *images.shape[2:]), dtype
 
-    def _in_one_piece(self, batch: int, height: int, width: int, wanted: Wanted) -> int:
-        """Bytes that what computes such pictures takes for them in one piece."""
-        backend, dtype = self._runtimes.pick(batch * height * width, wanted)
+    def _wholes(self, batch: int, height: int, width: int, wanted: Wanted) -> list[Fit]:
+        """The ways for such pictures to go in one piece, the best first."""
         config = self.network.config
-        return backend.memory(estimate_memory(config, height, width, batch=batch, dtype=dtype))
+        lowest = torch.bfloat16 if wanted.for_8_bits else wanted.dtype
+        estimates = {
+            dtype: estimate_memory(config, height, width, batch=batch, dtype=dtype)
+            for dtype in {lowest, wanted.dtype}
+        }
+        if estimates[lowest] > room_for(self.device, self.limit):
+            choices = [self._runtimes.plain(wanted)]  # a trial would only take what tiles need
+        else:
+            choices = self._runtimes.ranked(batch * height * width, wanted)
+        return [
+            Fit("nowhere", None, choice.backend.memory(estimates[choice.dtype]), choice=choice)
+            for choice in choices
+        ]
 
     @torch.no_grad()
     def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
@@ -208,7 +216,7 @@ class Runner:
             return
         batch, _, height, width = shape
         pixels = batch * height * width
-        need = in_bytes(self._in_one_piece(batch, height, width, wanted))
+        need = in_bytes(self._wholes(batch, height, width, wanted)[0].memory)
         is_large = pixels > 8 * SAMPLE[0] * SAMPLE[1]
         rate = self._seconds_per_pixel(way, wanted) if is_large else 0
         about = f"; about {in_time(rate * pixels)}" if rate else ""
@@ -229,10 +237,6 @@ class Runner:
 def _is_finite(outputs: Tensor) -> bool:
     """Whether all are numbers; of a whole picture, the look takes as much memory as it twice."""
     return all(bool(torch.isfinite(band).all()) for band in torch.split(outputs, BAND, dim=2))
-
-
-def _pixels(images: Tensor) -> int:
-    return images.numel() // images.shape[1]
 
 
 def _rest(way: Fit, dtype: torch.dtype, device: torch.device) -> Rest:

@@ -1,6 +1,5 @@
 """What all runtimes beside PyTorch must do."""
 
-import pickle
 from typing import Any
 
 import pytest
@@ -64,14 +63,6 @@ def test_scores_that_are_large_do_not_overflow(candidate: type[Candidate]) -> No
     assert torch.isfinite(expected).all()
     given = candidate(model)(images, torch.float32)
     torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-3)
-
-
-def test_it_goes_into_another_process_and_works_there(candidate: type[Candidate]) -> None:
-    images = torch.rand(1, 3, 12, 16)
-    backend = candidate(network())
-    expected = backend(images, torch.float32)
-    again = pickle.loads(pickle.dumps(backend))  # noqa: S301
-    assert torch.equal(again(images, torch.float32), expected)
 
 
 def test_an_image_that_is_given_is_not_changed(candidate: type[Candidate]) -> None:

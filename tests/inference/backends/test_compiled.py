@@ -1,4 +1,3 @@
-import pickle
 import shutil
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.inference.backends.test_candidates import network
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
 def test_it_gives_what_pytorch_gives() -> None:
     model = network(width=8, streams=1, columns=1, groups=(1,), final_fusion=False)
-    backend = pickle.loads(pickle.dumps(Compiled(model)))  # noqa: S301
+    backend = Compiled(model)
     images = torch.rand(1, 3, 12, 16, requires_grad=True)
     given = backend(images, torch.float32)
     assert (given - PyTorch(model)(images, torch.float32)).abs().max() <= 1e-5
@@ -42,5 +41,7 @@ def test_a_machine_without_a_compiler_is_told_so(monkeypatch: pytest.MonkeyPatch
 
     compile_with = torch.compile
     monkeypatch.setattr(torch, "compile", lambda model: compile_with(model, backend=fails))
-    with pytest.raises(DeviceError, match=r"^runtime compiled: PyTorch can't compile here .*g\+\+"):
+    with pytest.raises(
+        DeviceError, match=r"compiled: can't compile here \(no such file: g\+\+\); take"
+    ):
         Compiled(network())(torch.rand(1, 3, 8, 8), torch.float32)

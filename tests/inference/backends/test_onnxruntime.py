@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -49,6 +51,12 @@ def test_a_signal_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.options.terminate
 
 
+def run(session: Any) -> None:
+    backend = ONNXRuntime(network())
+    backend._session = lambda threads: session  # type: ignore[method-assign]
+    backend(torch.zeros(1, 3, 4, 4), torch.float32)
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -59,7 +67,42 @@ def test_a_signal_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_errors_are_those_of_python(error: Exception, kind: type[Exception] | None) -> None:
     with pytest.raises(kind or RuntimeError, match=str(error)):
-        onnxruntime._answer(Session(error), torch.zeros(1, 3, 4, 4))
+        run(Session(error))
+
+
+def test_an_error_while_a_session_is_made_is_one_of_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fails = ort.capi.onnxruntime_pybind11_state.Fail("std::bad_alloc")
+
+    def session(*_: Any, **__: Any) -> None:
+        raise fails
+
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    with pytest.raises(RuntimeError, match=r"ONNX Runtime: .*std::bad_alloc"):
+        ONNXRuntime(network())(torch.zeros(1, 3, 4, 4), torch.float32)
+
+
+def test_what_a_run_took_is_given_back() -> None:
+    """Some of it was kept by the C library's heap, and the next photo seemed to have no room."""
+    script = """
+import psutil, torch
+from mirnet.inference.backends.onnxruntime import ONNXRuntime
+from mirnet.models.config import MIRNetV2Config
+from mirnet.models.mirnet_v2 import MIRNetV2
+torch.set_num_threads(1)
+backend = ONNXRuntime(MIRNetV2(MIRNetV2Config.small().with_changes(groups=(1,))).eval())
+backend(torch.zeros(1, 3, 8, 8), torch.float32)
+held = lambda: psutil.Process().memory_info().rss >> 20
+before, images = held(), torch.rand(1, 3, 400, 400)
+for _ in range(2):
+    backend(images, torch.float32)
+print(held() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout) <= 60
 
 
 def test_one_picture_has_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def test_a_trial_holds_for_what_it_was_made_with(
     assert trial._key(candidate, tiny_model) != key
 
 
+def test_a_pipe_in_its_place_is_not_waited_for(tiny_model: MIRNetV2, cache: Path) -> None:
+    trial_of(candidate, tiny_model)
+    kept(cache).unlink()
+    os.mkfifo(cache / f"{trial._key(candidate, tiny_model)}.json")
+    assert trial_of(candidate, tiny_model).speed > 0
+
+
 def test_two_at_once_lose_nothing(
     tiny_model: MIRNetV2, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +154,7 @@ def test_a_runtime_that_fails_is_not_taken(
     found = trial_of(Fails, tiny_model)
     assert not found.is_good
     assert not found.is_good_for_8_bits
-    assert str(found) == "can't run this network; PyTorch does"
+    assert str(found) == "can't run this network"
     monkeypatch.setattr(Fails, "__call__", OpenVINO.__call__)
     assert trial_of(Fails, tiny_model).speed > 0  # it may have been for want of memory
 
@@ -155,7 +163,7 @@ def test_a_runtime_that_gives_something_else_is_not_taken(tiny_model: MIRNetV2) 
     found = dataclasses.replace(trial_of(Differs, tiny_model), speed=9.0)
     assert found.error == pytest.approx(1e-4, rel=0.05)
     assert not found.is_good
-    assert str(found).endswith("differs by 1e-04; PyTorch is taken")
+    assert str(found).endswith("differs by 1e-04")
 
 
 class Coarse(OpenVINO):
@@ -194,11 +202,6 @@ def test_bfloat16_is_tried_where_it_is_there(tiny_model: MIRNetV2) -> None:
 )
 def test_what_is_taken(found: Trial, is_good: bool, is_good_for_8_bits: bool) -> None:
     assert (found.is_good, found.is_good_for_8_bits) == (is_good, is_good_for_8_bits)
-
-
-def test_what_is_taken_though_it_was_slower_says_why() -> None:
-    assert str(Trial(0.9, 1e-6)).endswith("differs by 1e-06; it gains with the picture's size")
-    assert str(Trial(1.5, 1e-6)).endswith("differs by 1e-06")
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,31 +6,32 @@ import logging
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
 from mirnet.choices import Runtime
 from mirnet.errors import ConfigError, DeviceError
 from mirnet.inference.backends import compiled
-from mirnet.inference.backends.backend import Backend, Candidate, require_arithmetic
+from mirnet.inference.backends.backend import Candidate, Choice
 from mirnet.inference.backends.compiled import Compiled
 from mirnet.inference.backends.onnxruntime import ONNXRuntime
 from mirnet.inference.backends.openvino import OpenVINO
-from mirnet.inference.backends.pytorch import PyTorch
+from mirnet.inference.backends.pytorch import PyTorch, prepared
 from mirnet.inference.backends.trial import Trial, trial_of
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.models.network import Network
 
 CANDIDATES: dict[Runtime, type[Candidate]] = {"openvino": OpenVINO, "onnxruntime": ONNXRuntime}
-"""What may take PyTorch's place on a CPU."""
-
+"""What may take PyTorch's place on a CPU; the first is preferred, since it takes less memory."""
+CLEARLY = 1.15
+"""How much faster one that isn't preferred must be: two trials differ by a tenth by chance."""
 WORTH = 1 << 19
 """Pixels from which on it is worth while to load a runtime and compile a graph for the size."""
 
 logger = logging.getLogger("mirnet")
 
-_ALONE = threading.RLock()
+_ALONE = threading.Lock()
 """Of two threads, one loads the runtimes and tries them: a trial beside another would time both."""
 
 
@@ -57,7 +58,7 @@ class Runtimes:
         """Take a network, on its device.
 
         Args:
-            network: in evaluation mode.
+            network: one that is ``prepared``.
             device: where it lies.
             dtype: the arithmetic that was asked for.
             runtime: which; ``auto`` looks for the fastest, when a picture makes it worth while.
@@ -75,23 +76,45 @@ class Runtimes:
         self._runtime = runtime
         self._pytorch = Compiled(network) if runtime == "compiled" else PyTorch(network)
         self._trials: dict[str, Trial] = {}
+        self._told: set[str] = set()
 
-    def pick(self, pixels: int, wanted: Wanted) -> tuple[Backend, torch.dtype]:
-        """What computes so many pixels, of a whole batch, and in which arithmetic."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process, which may be on another machine, finds out for itself."""
+        return Runtimes, (self._network, self._device, self._dtype, self._runtime)
+
+    def plain(self, wanted: Wanted) -> Choice:
+        """PyTorch."""
+        return Choice(self._pytorch, wanted.dtype)
+
+    def ranked(self, pixels: int, wanted: Wanted) -> list[Choice]:
+        """What can compute so many pixels, of a whole batch; the best first."""
         is_small = pixels < WORTH and self._runtime == "auto"
         if self._runtime in ("torch", "compiled") or is_small:
-            return self._pytorch, wanted.dtype
+            return [self.plain(wanted)]
         with _ALONE:
-            if wanted.for_8_bits:
-                good = [each for each in self._candidates if self._trial(each).is_good_for_8_bits]
-                if good:
-                    return max(good, key=lambda each: self._trial(each).low_speed), torch.bfloat16
             if self._runtime in CANDIDATES:
-                return self._candidates[0], wanted.dtype
-            good = [each for each in self._candidates if self._trial(each).is_good]
-            if good:
-                return max(good, key=lambda each: self._trial(each).speed), wanted.dtype
-            return self._pytorch, wanted.dtype
+                candidate = self._candidates[0]
+                lowers = self._lowers(candidate, wanted)
+                return [Choice(candidate, torch.bfloat16 if lowers else wanted.dtype)]
+            ranked = [*self._good(wanted), self.plain(wanted)]
+            self._tell(ranked[0])
+        return ranked
+
+    def report(self) -> list[str]:
+        """What can take large pictures, and what does, a sentence each, after another trial."""
+        if not self._candidates:
+            return [f'{self._pytorch.name}; pip install "mirnet[fast]" or "mirnet[onnx]" may add a '
+                    "faster one"]  # fmt: skip
+        for candidate in self._candidates:
+            self._trial(candidate, anew=True)
+        low, high = (
+            self.ranked(WORTH, Wanted(self._dtype, for_8_bits))[0] for for_8_bits in (True, False)
+        )
+        taken = f"{high}" if low == high else f"{low}, of more than 8 bits through {high}"
+        return [
+            *(f"{each.name}: {self._trial(each)}" for each in self._candidates),
+            f"large photos go through {taken}",
+        ]
 
     @cached_property
     def _candidates(self) -> list[Candidate]:
@@ -99,40 +122,68 @@ class Runtimes:
         network = self._network
         if not isinstance(network, MIRNetV2) or self._device.type != "cpu":
             return []
-        return [
-            candidate(network)
-            for name, candidate in CANDIDATES.items()
-            if self._runtime in ("auto", name)
-            and candidate.is_installed()
-            and self._dtype in candidate.arithmetics()
-        ]
+        if self._runtime in CANDIDATES:
+            return [CANDIDATES[self._runtime](network)]
+        found = []
+        for candidate in CANDIDATES.values():
+            try:
+                if candidate.is_installed() and self._dtype in candidate.arithmetics():
+                    found.append(candidate(network))
+            except Exception as why:  # what is only faster stops no photo
+                logger.debug("%s can't be used", candidate.TITLE, exc_info=why)
+        return found
 
-    def _trial(self, candidate: Candidate) -> Trial:
+    def _good(self, wanted: Wanted) -> list[Choice]:
+        """Those that a trial showed to be right and fast, the fastest first."""
+        found = []
+        for place, candidate in enumerate(self._candidates):
+            trial = self._trial(candidate)
+            if self._lowers(candidate, wanted):
+                choice, speed = Choice(candidate, torch.bfloat16), trial.low_speed
+            elif trial.is_good:
+                is_full = wanted.dtype == torch.float32
+                choice = Choice(candidate, wanted.dtype)
+                speed = trial.speed if is_full else trial.low_speed
+            else:
+                continue
+            found.append((speed / (CLEARLY if place else 1), choice))
+        return [choice for _, choice in sorted(found, key=lambda each: -each[0])]
+
+    def _lowers(self, candidate: Candidate, wanted: Wanted) -> bool:
+        """Whether it computes in bfloat16 what is rounded to 8 bits."""
+        return (
+            wanted.for_8_bits
+            and torch.bfloat16 in candidate.arithmetics()
+            and self._trial(candidate).is_good_for_8_bits
+        )
+
+    def _trial(self, candidate: Candidate, *, anew: bool = False) -> Trial:
         """What a runtime does with this network here, said once."""
-        if candidate.name not in self._trials:
+        if anew or candidate.name not in self._trials:
             assert isinstance(self._network, MIRNetV2)
-            trial = trial_of(type(candidate), self._network)
-            logger.info("%s: %s", candidate.name, trial)
+            trial = trial_of(type(candidate), self._network, anew=anew)
             self._trials[candidate.name] = trial
+            if not anew:
+                logger.info("%s: %s", candidate.name, trial)
         return self._trials[candidate.name]
 
+    def _tell(self, choice: Choice) -> None:
+        """Say once what is taken of several."""
+        if len(self._candidates) > 1 and str(choice) not in self._told:
+            self._told.add(str(choice))
+            logger.info("taken: %s", choice)
 
-def report(network: MIRNetV2) -> list[str]:
-    """What can take large pictures on this CPU, a sentence each, after another trial."""
-    installed = [candidate for candidate in CANDIDATES.values() if candidate.is_installed()]
-    if not installed:
-        return [f'{PyTorch(network).name}; pip install "mirnet[fast]" adds a faster one']
-    return [
-        f"{candidate(network).name}: {trial_of(candidate, network, anew=True)}"
-        for candidate in installed
-    ]
+
+def report(network: Network) -> list[str]:
+    """What can take large pictures on this CPU, and what does, a sentence each."""
+    cpu = torch.device("cpu")
+    return Runtimes(prepared(network, cpu), cpu, torch.float32, "auto").report()
 
 
 def _require(runtime: Runtime, network: Network, device: torch.device, dtype: torch.dtype) -> None:
     """Raise for a runtime that was named and can't do it."""
-    if runtime == "compiled" and device.type not in compiled.KINDS:
-        kinds = " and ".join(compiled.KINDS)
-        raise DeviceError(f"runtime compiled: is for {kinds}, not {device}; take torch")
+    if runtime == "compiled":
+        compiled.require(device)
     if (candidate := CANDIDATES.get(runtime)) is None:
         return
     if not isinstance(network, MIRNetV2):
@@ -141,5 +192,5 @@ def _require(runtime: Runtime, network: Network, device: torch.device, dtype: to
         )
     if device.type != "cpu":
         raise DeviceError(f"runtime {runtime}: computes on the CPU, not on {device}; take torch")
-    candidate(network)  # if it is installed
-    require_arithmetic(candidate, dtype)
+    candidate.load()
+    candidate.require(dtype)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import shutil
+import sys
 import threading
 from typing import Any
 
@@ -14,13 +18,17 @@ from mirnet.models.network import Network
 
 KINDS = ("cpu", "cuda")
 """Devices that it makes kernels for."""
+BEYOND = 64 << 20
+"""Bytes that it takes beyond PyTorch's estimate, which were seen on the smallest pictures."""
+COMPILERS = {"win32": "cl", "darwin": "clang++"}
+"""Of C++, that PyTorch asks for unless ``CXX`` names another; elsewhere it is g++."""
 
 
 class Compiled:
     """Runs a network where it lies."""
 
     def __init__(self, network: Network) -> None:
-        """Take a network in evaluation mode, on its device."""
+        """Take a network that is ``prepared``, on its device."""
         self.name = f"PyTorch {torch.__version__}, compiled"
         self._network = network
         self._compiled: Any = None
@@ -30,30 +38,36 @@ class Compiled:
     def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """Run a batch, as ``Backend`` says.
 
-        The first of a size compiles; when a second size comes, it compiles for all.
-
-        Raises DeviceError where there is no compiler.
+        The first compiles, and so may the first of each further kind: other sizes, squares, more
+        than one, another arithmetic. Raises DeviceError where that can't be done.
         """
         with self._lock, lowered(images.device.type, dtype):
-            if self._compiled is None:
-                self._compiled = torch.compile(self._network)
             try:
+                if self._compiled is None:
+                    self._compiled = torch.compile(self._network)
                 outputs: Tensor = self._compiled(images)
-            except torch._dynamo.exc.BackendCompilerFailed as error:
+            except torch._dynamo.exc.TorchDynamoException as error:
+                why = one_line(getattr(error, "inner_exception", error))
                 raise DeviceError(
-                    f"runtime compiled: PyTorch can't compile here ({one_line(error)}); it needs a "
-                    "C++ compiler and Python's headers, or take runtime torch"
+                    f"runtime compiled: can't compile here ({why[:200]}); take runtime torch"
                 ) from error
             return outputs.float()
 
     def memory(self, estimate: int) -> int:
         """As ``Backend`` says."""
-        return estimate
+        return estimate + BEYOND
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what can't be pickled; it is made again."""
-        return {"name": self.name, "_network": self._network}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin with nothing compiled."""
-        vars(self).update(state | {"_compiled": None, "_lock": threading.Lock()})
+def require(device: torch.device) -> None:
+    """Raise DeviceError where it can't compile."""
+    if device.type not in KINDS:
+        kinds = " and ".join(KINDS)
+        raise DeviceError(f"runtime compiled: is for {kinds}, not {device}; take torch")
+    compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise DeviceError(
+            f"runtime compiled: needs a C++ compiler, and {compiler} isn't there; install one, or "
+            "name one in CXX, or take runtime torch"
+        )
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise DeviceError("runtime compiled: needs triton on CUDA; install it, or take torch")

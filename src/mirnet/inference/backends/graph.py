@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.models.mrb import MultiScaleResidualBlock
 from mirnet.models.rcb import ContextModule, ResidualBlock
@@ -67,14 +66,6 @@ class Operations(Protocol):
     def sum(self, features: Node, axis: int) -> Node:
         """As ``mean``."""
         ...
-
-
-def adds_image(config: MIRNetV2Config) -> bool:
-    """Whether the image is to be added to what was drawn.
-
-    It is done outside the graph, in float32: bfloat16 has fewer levels than a photo.
-    """
-    return config.skip_connections and config.residual == "image"
 
 
 def draw(network: MIRNetV2, image: Node, ops: Operations) -> Node:

@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from contextlib import suppress
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mirnet.errors import MissingDependencyError
-from mirnet.inference.backends.backend import require_arithmetic
-from mirnet.inference.backends.graph import adds_image
+from mirnet.inference.backends.backend import Candidate, load
 from mirnet.models.mirnet_v2 import MIRNetV2
 
 HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 """OpenVINO lowers the precision by itself where it can, unless told."""
 KEPT = 4
 """Graphs that are kept, each for one shape; without their working memory they are small."""
-
 DIRECT, PADDED = 4, 1.15
 """Pictures of more channels than ``DIRECT`` are copied and padded to a vector's first: those of two
 views took up to 1.12 times the memory that PyTorch's estimate says."""
 
 
-class OpenVINO:
+class OpenVINO(Candidate):
     """Runs a network on the CPU."""
 
-    TITLE: ClassVar[str] = "OpenVINO"
+    TITLE = "OpenVINO"
 
     def __init__(self, network: MIRNetV2) -> None:
-        """Take a network in evaluation mode.
-
-        Raises MissingDependencyError without the package ``openvino``.
-        """
-        self.name = f"{self.TITLE} {_openvino().__version__.split('-')[0]}"
-        self._network = network
-        self._adds_image = adds_image(network.config)
-        self.__setstate__({})
+        """As ``Candidate`` says."""
+        super().__init__(network)
+        self._graphs: OrderedDict[Any, Any] = OrderedDict()
 
     @staticmethod
-    def is_installed() -> bool:
+    def load() -> Any:
         """As ``Candidate`` says."""
-        try:
-            _openvino()
-        except MissingDependencyError:
-            return False
-        return True
+        return load("openvino", "openvino", "fast")
 
     @staticmethod
     def arithmetics() -> tuple[torch.dtype, ...]:
@@ -63,33 +50,17 @@ class OpenVINO:
         able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(able)}"
 
-    def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
-        """Run a batch, as ``Backend`` says. Raises DeviceError for arithmetic that it lacks."""
-        require_arithmetic(OpenVINO, dtype)
-        images = images.detach().contiguous()
-        # One at a time: it uses all threads anyway, and two would take twice the memory.
-        with self._lock:
-            graph = self._graph(tuple(images.shape), dtype)
-            try:
-                outputs = _answer(graph.create_infer_request(), images)
-            finally:
-                graph.release_memory()
-        return outputs.add_(images) if self._adds_image else outputs
-
     def memory(self, estimate: int) -> int:
         """As ``Backend`` says."""
         is_padded = self._network.config.in_channels > DIRECT
         return round(PADDED * estimate) if is_padded else estimate
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what can't be pickled; it is made again."""
-        return {key: value for key, value in vars(self).items() if key not in ("_graphs", "_lock")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Begin with no graphs."""
-        vars(self).update(state)
-        self._graphs: OrderedDict[Any, Any] = OrderedDict()
-        self._lock = threading.Lock()
+    def _run(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+        graph = self._graph(tuple(images.shape), dtype)
+        try:
+            return _answer(graph.create_infer_request(), images)
+        finally:
+            graph.release_memory()
 
     def _graph(self, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
         from mirnet.inference.backends.openvino_graph import graph_of  # noqa: PLC0415
@@ -125,7 +96,7 @@ def _answer(request: Any, images: Tensor) -> Tensor:
 
 
 def _core() -> Any:
-    return _only_core(_openvino())
+    return _only_core(OpenVINO.load())
 
 
 @cache
@@ -136,13 +107,3 @@ def _only_core(package: Any) -> Any:
     the last to go puts back one that is gone, and the next Ctrl-C is a segmentation fault.
     """
     return package.Core()
-
-
-def _openvino() -> Any:
-    try:
-        import openvino  # noqa: PLC0415
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            'runtime openvino: OpenVINO is not installed; pip install "mirnet[fast]"'
-        ) from error
-    return openvino

@@ -16,7 +16,6 @@ from torch import Tensor
 from mirnet import __version__
 from mirnet.atomic import replacing, require_folder
 from mirnet.environment import file_sha256
-from mirnet.errors import MirnetError
 from mirnet.inference.backends.backend import Backend, Candidate
 from mirnet.inference.backends.pytorch import PyTorch
 from mirnet.models.mirnet_v2 import MIRNetV2
@@ -57,12 +56,9 @@ class Trial:
     def __str__(self) -> str:
         """What came of it, in words."""
         if not self.speed:
-            return "can't run this network; PyTorch does"
+            return "can't run this network"
         low = f", in bfloat16 {self.low_speed:.1f} times" if self.low_speed else ""
-        what = f"{self.speed:.1f} times as fast as PyTorch{low}; differs by {self.error:.0e}"
-        if not (self.is_good or self.is_good_for_8_bits):
-            return f"{what}; PyTorch is taken"
-        return f"{what}; it gains with the picture's size" if self.speed < 1 else what
+        return f"{self.speed:.1f} times as fast as PyTorch{low}; differs by {self.error:.0e}"
 
     @property
     def is_good(self) -> bool:
@@ -76,11 +72,23 @@ class Trial:
         return is_right and self.low_speed > max(self.speed, AS_FAST)
 
 
-def trial_of(candidate: type[Candidate], network: MIRNetV2, *, anew: bool = False) -> Trial:
-    """What a trial gave, now or, unless ``anew``, earlier.
+FAILED = Trial(speed=0.0, error=1.0)
+"""It isn't kept: what could not run, for want of memory perhaps, may run the next time."""
 
-    Raises MissingDependencyError where the runtime is not installed.
+
+def trial_of(candidate: type[Candidate], network: MIRNetV2, *, anew: bool = False) -> Trial:
+    """What a trial gave, now or, unless ``anew``, earlier; of a network that is ``prepared``.
+
+    Whatever goes wrong, it is a trial that failed: a runtime that is only faster stops no photo.
     """
+    try:
+        return _trial_of(candidate, network, anew=anew)
+    except Exception as why:
+        logger.debug("%s can't run this network", candidate.TITLE, exc_info=why)
+        return FAILED
+
+
+def _trial_of(candidate: type[Candidate], network: MIRNetV2, *, anew: bool) -> Trial:
     folder = cache_folder()
     if folder is None:
         return _try(candidate, network)
@@ -88,8 +96,7 @@ def trial_of(candidate: type[Candidate], network: MIRNetV2, *, anew: bool = Fals
     if not anew and (known := _known(place)):
         return known
     trial = _try(candidate, network)
-    if trial.speed:  # what could not run, for want of memory perhaps, may run the next time
-        _keep(place, trial)
+    _keep(place, trial)
     return trial
 
 
@@ -108,19 +115,15 @@ def cache_folder() -> Path | None:
 
 
 def _try(candidate: type[Candidate], network: MIRNetV2) -> Trial:
-    """Run both, and compare time and result; a runtime that fails is not taken."""
+    """Run both, and compare time and result."""
     picture = _picture(network.config.in_channels)
-    try:
-        expected, reference_s = _timed(PyTorch(network), picture, torch.float32)
-        tried = candidate(network)
-        given, seconds = _timed(tried, picture, torch.float32)
-        error = float((given - expected).abs().max())
-        if torch.bfloat16 not in candidate.arithmetics():
-            return Trial(reference_s / seconds, error)
-        low, low_s = _timed(tried, picture, torch.bfloat16)
-    except (RuntimeError, MirnetError) as why:
-        logger.debug("%s can't run this network", candidate.TITLE, exc_info=why)
-        return Trial(speed=0.0, error=1.0)
+    expected, reference_s = _timed(PyTorch(network), picture, torch.float32)
+    tried = candidate(network)
+    given, seconds = _timed(tried, picture, torch.float32)
+    error = float((given - expected).abs().max())
+    if torch.bfloat16 not in candidate.arithmetics():
+        return Trial(reference_s / seconds, error)
+    low, low_s = _timed(tried, picture, torch.bfloat16)
     noise = float((low.clamp(0, 1) - given.clamp(0, 1)).square().mean())
     psnr = -10 * float(torch.tensor(max(noise, 1e-12)).log10())
     return Trial(reference_s / seconds, error, reference_s / low_s, psnr)
@@ -160,6 +163,8 @@ def _key(candidate: type[Candidate], network: MIRNetV2) -> str:
 
 def _known(place: Path) -> Trial | None:
     """What was kept; None if there is nothing, or something else."""
+    if not place.is_file():  # a pipe would be waited for
+        return None
     try:
         found = json.loads(place.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
