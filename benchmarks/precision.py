@@ -16,6 +16,8 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from mirnet.checkpoints.catalog import resolve
+from mirnet.environment import file_sha256
 from mirnet.imaging.io import read_photo
 from mirnet.imaging.quantize import to_planes
 from mirnet.inference.backends.openvino import OpenVINO
@@ -27,7 +29,9 @@ from mirnet.models.mirnet_v2 import MIRNetV2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path, help="with input/ and target/")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, help="with input/, or inputL/ and inputR/, and target/"
+    )
     parser.add_argument("--weights", default="denoising")
     parser.add_argument("--output", type=Path, help="add the figures to this JSON")
     options = parser.parse_args()
@@ -41,13 +45,18 @@ def main() -> None:
     found = {}
     for folder in options.folders:
         targets = sorted((folder / "target").iterdir())
-        pairs = [(planes(folder / "input" / each.name), planes(each)) for each in targets]
+        views = ["inputL", "inputR"] if (folder / "inputL").is_dir() else ["input"]
+        pairs = [
+            (torch.cat([planes(folder / view / each.name) for view in views], 1), planes(each))
+            for each in targets
+        ]
         high, low = ([score(restorer, *pair) for pair in pairs] for restorer in (exact, fast))
         apart = [theirs - ours for theirs, ours in zip(low, high, strict=True)]
         largest = max(apart, key=abs)
         name = f"{folder.parent.name} ({len(pairs)})"
         found[name] = {
             "weights": options.weights,
+            "weights_sha256": file_sha256(resolve(options.weights)),
             "float32": fmean(high),
             "bfloat16": fmean(low),
             "largest_difference": largest,

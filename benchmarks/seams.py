@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirnet.checkpoints.catalog import resolve
+from mirnet.environment import file_sha256
 from mirnet.imaging.io import read_photo, write_photo
 from mirnet.imaging.photo import Photo
 from mirnet.imaging.resize import resized
@@ -50,6 +52,7 @@ def main() -> None:
     apart = np.abs(common - ours)
     figures = {
         "weights": options.weights,
+        "weights_sha256": file_sha256(resolve(options.weights)),
         "light": options.light,
         "size": [photo.shape[1], photo.shape[0]],
         "tile": options.tile,

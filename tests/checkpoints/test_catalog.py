@@ -27,7 +27,7 @@ def test_shipped_weights_are_whole_and_documented(weights: catalog.Weights) -> N
 def test_what_ships_stays_small() -> None:
     files = [path for path in catalog.PACKAGED.iterdir() if path.suffix == ".safetensors"]
     assert {path.stem for path in files} == set(CATALOG)
-    assert sum(path.stat().st_size for path in files) < 40 * MEGABYTES
+    assert sum(path.stat().st_size for path in files) < 20 * MEGABYTES
 
 
 def test_a_task_stands_for_its_default_weights() -> None:
