@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -112,6 +111,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     import torch
 
     from mirnet import MIRNetV2, Restorer
+    from mirnet.environment import processor
     from mirnet.imaging.io import read_header
     from mirnet.inference.backends.openvino import OpenVINO
     from mirnet.inference.cost import memory
@@ -141,7 +141,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     return {
         "height": header.height,
         "width": header.width,
-        "processor": OpenVINO.setting() if OpenVINO.is_installed() else platform.processor(),
+        "processor": OpenVINO.setting() if OpenVINO.is_installed() else processor(),
         "threads": options.threads,
         "weights": options.weights,
         "limit": options.memory,

@@ -80,6 +80,21 @@ def test_texture_is_no_noise_where_a_part_of_the_photo_is_smooth() -> None:
     assert doubts_before([photo], ALL) == ()
 
 
+@pytest.mark.parametrize("flat", [(3, 3, 3), (250, 250, 250), (255, 0, 0), (1, 2, 1)])
+def test_bars_of_one_colour_make_no_noisy_photo_quiet(flat: tuple[int, int, int]) -> None:
+    photo = scene(0.2, 18)
+    photo[: HEIGHT // 3] = flat
+    doubts = doubts_before([photo], Expected(quietest=0.6, noisiest=8))
+    assert [doubt.startswith("is noisy") for doubt in doubts] == [True]
+
+
+def test_a_thing_well_lit_before_a_black_ground_is_not_too_dark() -> None:
+    photo = scene(0.02, 2)
+    photo[40:80, 60:90] = 160
+    assert float(photo.mean()) / 255 < 0.1
+    assert doubts_before([photo], Expected(darkest=0.1)) == ()
+
+
 def test_a_photo_too_dark_for_the_weights_is_sent_to_low_light() -> None:
     (dark,) = doubts_before([scene(0.05, 5)], Expected(darkest=0.1))
     assert dark.startswith("is dark (mean 0.05; these weights are for photos above 0.10)")

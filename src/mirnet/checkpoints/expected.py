@@ -55,7 +55,7 @@ EXPECTED: dict[TaskName, Expected] = {
     # Of 511 pairs, targets move a channel by 0.69 at most, channels apart by 0.20, and have 0.12
     # more white. Noise becomes three times as strong.
     "low-light": Expected(noisiest=6.0, brightest=0.25, shift=0.75, tint=0.25, saturated=0.2),
-    # Of 13 pairs, inputs have a mean of 0.22 to 0.54 and noise of 6.4 at most, targets move a
+    # Of 13 pairs, inputs have a mean of 0.22 to 0.54 and noise of 3.5 at most, targets move a
     # channel by 0.24 and channels apart by 0.14. Thirteen are few, so the margins are wide. Noise
     # becomes 1.2 times as strong. Photos brightened to a mean of 0.6 came out with 3 % more white
     # (7 % the worst of five), to 0.7 with 9 % (31 %).

@@ -19,9 +19,13 @@ taken in next to no light may be a single step of the former."""
 LOOKED_AT = 1024
 """Rows and columns in the middle that the noise is measured on."""
 DARK, WHITE = 1 / 255, 254 / 255
+LIT = 0.3
+"""Luma that a twentieth of the pixels pass where something is well lit before a black ground."""
 BLOCK, QUIETEST = 16, 0.1
 """Rows and columns of the blocks that the noise is measured in, and the share of them that tells:
 elsewhere, texture is taken for it."""
+NOTHING = 1e-6
+"""Differences of luma up to it are of the arithmetic alone."""
 FEWEST = 64
 """Pixels of a block that the noise is measured on."""
 
@@ -50,8 +54,10 @@ def _doubts(pixels: Pixels, expected: Expected) -> dict[str, str]:
     if float(seen.std((0, 1)).max()) < (BLANK if pixels.dtype == np.uint8 else BLANK_DEEP):
         return {"blank": "is blank: there is nothing to restore"}
     doubts = {}
-    mean = float(_luma(seen).mean())
-    if expected.darkest is not None and mean < expected.darkest:
+    luma = _luma(seen)
+    mean = float(luma.mean())
+    is_lit = float(np.quantile(luma, 0.95)) > LIT
+    if expected.darkest is not None and mean < expected.darkest and not is_lit:
         doubts["dark"] = (
             f"is dark (mean {mean:.2f}; these weights are for photos above "
             f"{expected.darkest:.2f}): take --task low-light first"
@@ -121,19 +127,33 @@ def _noise(pixels: Pixels) -> float:
     # black: 5.2 found instead of 5.9). On 550 pictures of `data/` the two differ by 0.3 at most.
     steps[(luma[:-1, :-1] <= DARK) | (luma[:-1, :-1] >= WHITE)] = np.nan
     blocks = _blocks(steps)
-    clear = np.isfinite(blocks).sum(1)
-    blocks, clear = blocks[clear >= FEWEST], clear[clear >= FEWEST]
-    if not len(blocks):
+    clear = np.isfinite(blocks).sum(2)
+    seen = clear >= FEWEST
+    if not seen.any():
         return float("nan")  # too few to tell; no bound is passed
+    # Nor does a frame, a letterbox or a sky of one colour, where not a single pixel differs.
+    seen &= ~_widened(np.nan_to_num(blocks).max(2) <= NOTHING)
+    if not seen.any():
+        return 0.0
+    blocks, clear = blocks[seen], clear[seen]
     ordered = np.sort(blocks, axis=1)  # NaN last
     medians = ordered[np.arange(len(blocks)), (clear - 1) // 2]
     return float(np.quantile(medians, QUIETEST)) / NORMAL
 
 
 def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One row for each block; for all, where there is room for none."""
+    """``(rows, columns, pixels)`` of blocks; one of all, where there is room for none."""
     rows, columns = (size // BLOCK for size in values.shape)
     if not rows * columns:
-        return values.reshape(1, -1)
+        return values.reshape(1, 1, -1)
     whole = values[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
-    return whole.swapaxes(1, 2).reshape(rows * columns, BLOCK * BLOCK)
+    return whole.swapaxes(1, 2).reshape(rows, columns, BLOCK * BLOCK)
+
+
+def _widened(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What is marked, and what touches it: a block at an edge is partly of one colour."""
+    for axis in (0, 1):
+        before, after = np.roll(marked, 1, axis), np.roll(marked, -1, axis)
+        np.moveaxis(before, axis, 0)[0] = np.moveaxis(after, axis, 0)[-1] = False
+        marked = marked | before | after
+    return marked

@@ -29,6 +29,8 @@ AS_FAST = 0.8
 1.3 times as fast at 256×256 was 3 times as fast at 1024×1024."""
 SIZE = (192, 320)
 """Height and width of the picture that is tried."""
+ROUNDS = 3
+"""How often each is timed."""
 
 HUGE = 1e6
 """No figure of a trial comes near it."""
@@ -117,27 +119,34 @@ def cache_folder() -> Path | None:
 def _try(candidate: type[Candidate], network: MIRNetV2) -> Trial:
     """Run both, and compare time and result."""
     picture = _picture(network.config.in_channels)
-    expected, reference_s = _timed(PyTorch(network), picture, torch.float32)
-    tried = candidate(network)
-    given, seconds = _timed(tried, picture, torch.float32)
+    reference, tried = PyTorch(network), candidate(network)
+    runs: list[tuple[Backend, torch.dtype]] = [(reference, torch.float32)]
+    runs += [(tried, dtype) for dtype in (torch.float32, torch.bfloat16)
+             if dtype in candidate.arithmetics()]  # fmt: skip
+    (expected, given, *low), (reference_s, seconds, *low_s) = _timed(runs, picture)
     error = float((given - expected).abs().max())
-    if torch.bfloat16 not in candidate.arithmetics():
+    if not low:
         return Trial(reference_s / seconds, error)
-    low, low_s = _timed(tried, picture, torch.bfloat16)
-    noise = float((low.clamp(0, 1) - given.clamp(0, 1)).square().mean())
+    noise = float((low[0].clamp(0, 1) - given.clamp(0, 1)).square().mean())
     psnr = -10 * float(torch.tensor(max(noise, 1e-12)).log10())
-    return Trial(reference_s / seconds, error, reference_s / low_s, psnr)
+    return Trial(reference_s / seconds, error, reference_s / low_s[0], psnr)
 
 
-def _timed(backend: Backend, picture: Tensor, dtype: torch.dtype) -> tuple[Tensor, float]:
-    """The result, and the better of two times; the first run compiles."""
-    outputs = backend(picture, dtype)
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        backend(picture, dtype)
-        times.append(time.perf_counter() - start)
-    return outputs, min(times)
+def _timed(
+    runs: list[tuple[Backend, torch.dtype]], picture: Tensor
+) -> tuple[list[Tensor], list[float]]:
+    """The results, and the best time of each; the first run of each compiles.
+
+    They take turns: what else the machine does then slows all alike.
+    """
+    outputs = [backend(picture, dtype) for backend, dtype in runs]
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(ROUNDS):
+        for (backend, dtype), taken in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            backend(picture, dtype)
+            taken.append(time.perf_counter() - start)
+    return outputs, [min(taken) for taken in times]
 
 
 def _picture(channels: int) -> Tensor:
