@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from mirnet.environment import processor
 from mirnet.inference.fit import fits
 from mirnet.inference.streaming.canvas import Memory
 from mirnet.inference.streaming.stream import stream
@@ -38,9 +39,10 @@ def main() -> None:
     rows += [measure(network, size, in_tiles=True) for size in options.megapixels]
     for row in rows:
         row["times_one_piece"] = row["seconds_per_megapixel"] / rows[0]["seconds_per_megapixel"]
-    print(json.dumps(rows, indent=2))
+    run = {"processor": processor(), "threads": options.threads, "rows": rows}
+    print(json.dumps(run, indent=2))
     if options.output:
-        options.output.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+        options.output.write_text(json.dumps(run, indent=2) + "\n", "utf-8")
 
 
 def shipped_network() -> MIRNetV2:

@@ -77,7 +77,7 @@ def _doubts(pixels: Pixels, expected: Expected) -> dict[str, str]:
     if expected.noisiest is not None and noise > expected.noisiest:
         doubts["noisy"] = (
             f"is noisy ({noise:.0f}/255), or finely textured all over: these weights do not mend "
-            "noise, so denoise it first"
+            "noise, --task denoising does"
         )
     return doubts
 
