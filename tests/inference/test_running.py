@@ -164,6 +164,8 @@ def test_a_large_picture_goes_through_the_runtime_that_is_faster(
     seen = []
 
     class Noticed(OpenVINO):
+        arithmetics = staticmethod(lambda: (torch.float32, torch.bfloat16))
+
         def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
             seen.append((tuple(images.shape), dtype))
             return super().__call__(images, torch.float32)
@@ -187,6 +189,8 @@ def test_a_picture_that_fits_in_bfloat16_goes_in_one_piece(
     caplog.set_level(logging.INFO, "mirnet")
 
     class AsFloat32(OpenVINO):
+        arithmetics = staticmethod(lambda: (torch.float32, torch.bfloat16))
+
         def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
             return super().__call__(images, torch.float32)
 
@@ -224,6 +228,31 @@ def test_what_has_no_room_for_the_fastest_goes_through_the_next(
         Restorer(tiny_model, device="cpu")(pixels)
         assert seen == through
     assert "in tiles" not in caplog.text
+
+
+def test_a_runtime_that_fails_on_a_photo_gives_way_and_is_left_out(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("openvino")
+
+    class Failing(OpenVINO):
+        def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+            raise RuntimeError("an assertion of its own,\non two lines")
+
+    monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Failing})
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-6))
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
+    restorer = Restorer(tiny_model, device="cpu")
+    expected = Restorer(tiny_model, device="cpu", runtime="torch")(pixels)
+    for _ in range(2):
+        assert (restorer(pixels) == expected).all()
+    failures = [each.getMessage() for each in caplog.records if "failed" in each.getMessage()]
+    assert len(failures) == 1, "once, then it is left out"
+    assert "float32 failed (an assertion of its own, on two lines); goes on " in failures[0]
+    assert str(torch.__version__) in failures[0].partition("goes on")[2]
+
+    with pytest.raises(RuntimeError, match="an assertion of its own"):
+        Restorer(tiny_model, device="cpu", runtime="openvino")(pixels)
 
 
 def test_no_trial_takes_the_memory_that_tiles_need(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mirnet.choices import Runtime
-from mirnet.errors import InsufficientMemoryError, NonFiniteError
+from mirnet.errors import InsufficientMemoryError, NonFiniteError, one_line
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.backends.pytorch import prepared
 from mirnet.inference.fit import Fit, choose_fit, room_for
@@ -142,31 +142,41 @@ class Runner:
     ) -> tuple[Tensor, torch.dtype]:
         """The output, and the arithmetic that it was computed in.
 
-        It goes the best way; one that ran out of memory after all gives way to the next.
+        It goes the best way; one that failed after all gives way to the next.
         """
         batch, _, height, width = images.shape
         ways = self.fits(
             height, width, batch=batch, where=where, wanted=wanted, after=after, are_here=True
         )
         while True:
-            way = ways[0]
             try:
-                self._announce(way, images.shape, wanted, where)
-                return self._run(images, wanted, way, progress)
-            except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                self._announce(ways[0], images.shape, wanted, where)
+                return self._run(images, wanted, ways[0], progress)
+            except Exception as error:
+                if not (ways := self._left(ways, error, where)):
                     raise
-                ways = [each for each in ways if each.memory < way.memory]
-                if not ways:
-                    raise InsufficientMemoryError(
-                        f"{where}: ran out of memory {way}, and no other way takes less; close "
-                        "other programs, or take a smaller picture"
-                    ) from error
-                logger.warning("%s: ran out of memory %s; goes on %s", where, way, ways[0])
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             elif self.device.type == "mps":
                 torch.mps.empty_cache()
+
+    def _left(self, ways: list[Fit], error: Exception, where: str) -> list[Fit]:
+        """The ways that are left after the first failed; none if it is no reason to go on."""
+        way, *left = ways
+        if _is_out_of_memory(error):
+            left = [each for each in left if each.memory < way.memory]
+            if not left:
+                raise InsufficientMemoryError(
+                    f"{where}: ran out of memory {way}, and no other way takes less; close other "
+                    "programs, or take a smaller picture"
+                ) from error
+            logger.warning("%s: ran out of memory %s; goes on %s", where, way, left[0])
+            return left
+        if not (left and way.choice and self._runtimes.leave_out(way.choice)):
+            return []
+        goes = f"through {left[0].choice}" if left[0].choice else f"{left[0]}"
+        logger.warning("%s: %s failed (%s); goes on %s", where, way.choice, one_line(error), goes)
+        return left
 
     def _run(
         self, images: Tensor, wanted: Wanted, way: Fit, progress: Progress

@@ -32,7 +32,13 @@ Taken = Callable[..., tuple[type, torch.dtype]]
 
 
 @pytest.fixture
-def taken(tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch) -> Taken:
+def has_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the processor is: trials tell what it does."""
+    monkeypatch.setattr(OpenVINO, "arithmetics", staticmethod(lambda: (FLOAT32, BFLOAT16)))
+
+
+@pytest.fixture
+def taken(tiny_model: MIRNetV2, has_bfloat16: None, monkeypatch: pytest.MonkeyPatch) -> Taken:
     """What is taken, and in which arithmetic, after such trials of OpenVINO and ONNX Runtime."""
 
     def taken(
@@ -170,7 +176,7 @@ def test_without_a_runtime(
 
 
 def test_the_report_has_a_sentence_for_each_and_says_what_is_taken(
-    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+    tiny_model: MIRNetV2, has_bfloat16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = {OpenVINO: LOW, ONNXRuntime: Trial(3.0, 1e-6)}
     monkeypatch.setattr(choosing, "trial_of", lambda each, _, anew: trials[each] if anew else SLOW)

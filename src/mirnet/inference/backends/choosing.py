@@ -101,6 +101,15 @@ class Runtimes:
             self._tell(ranked[0])
         return ranked
 
+    def leave_out(self, choice: Choice) -> bool:
+        """Ask no more for a runtime that failed; False of PyTorch, and of one that was named."""
+        if self._runtime != "auto" or not isinstance(choice.backend, Candidate):
+            return False
+        with _ALONE:
+            if choice.backend in self._candidates:
+                self._candidates.remove(choice.backend)
+        return True
+
     def report(self) -> list[str]:
         """What can take large pictures, and what does, a sentence each, after another trial."""
         if not self._candidates:
