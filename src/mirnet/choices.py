@@ -24,7 +24,7 @@ TableNumber = Literal[7, 8, 9, 10, 11]
 AblationBudget = Literal["paper", "small"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Arithmetic = Literal["float32", "bfloat16", "float16"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal["auto", Arithmetic]
 Runtime = Literal["auto", "torch", "compiled", "openvino", "onnxruntime"]
 Engine = Literal["local", "ray"]
 """What restores a batch: this process, or workers on the nodes of a Ray cluster."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def versions() -> dict[str, str]:
@@ -20,10 +26,38 @@ def versions() -> dict[str, str]:
 
 
 def cores() -> int:
-    """Those that this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Those that this process may use, where the system tells; a container's share, rounded up."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    mine = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return min([mine, *(math.ceil(share) for share in _shares() if share > 0)])
+
+
+def control_groups(controller: str) -> Iterator[tuple[Path, int]]:
+    """Folders of this process's control groups, and of those around them: ``cpu`` or ``memory``.
+
+    Each with the version of its files, 1 or 2; there may be no such folder. None but on Linux.
+    """
+    try:
+        lines = _MEMBERSHIP.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        is_first = controller in controllers.split(",")
+        if number != "0" and not is_first:
+            continue
+        folder = (_CGROUP / controller if is_first else _CGROUP) / path.lstrip("/")
+        for each in (folder, *folder.parents):
+            yield each, 1 if is_first else 2
+
+
+def _shares() -> Iterator[float]:
+    """How many cores' time each control group may take; below 0 is no limit."""
+    for folder, edition in control_groups("cpu"):
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if edition == 1 else ("cpu.max",)
+        with suppress(OSError, ValueError):  # no such group here, or its limit is "max"
+            quota, period = " ".join((folder / name).read_text() for name in names).split()
+            yield int(quota) / int(period)
 
 
 def processor() -> str:

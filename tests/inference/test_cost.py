@@ -42,6 +42,10 @@ def test_a_system_that_does_not_tell_the_peak_gives_none(
 ) -> None:
     monkeypatch.setattr(cost, "RESET", tmp_path / "no" / "clear_refs")
     assert measure_cost(TINY, 8, 8, **KIND).memory is None
+    monkeypatch.setattr(cost, "RESET", tmp_path / "clear_refs")
+    monkeypatch.setattr(cost, "STATUS", tmp_path / "status")
+    cost.STATUS.write_text("Name:\tpython\nVmRSS:\t  100 kB\n")
+    assert measure_cost(TINY, 8, 8, **KIND).memory is None
 
 
 def test_what_will_not_fit_is_told_before_anything_is_taken() -> None:

@@ -24,3 +24,22 @@ def test_of_two_gpus_the_one_that_is_meant_is_asked(monkeypatch: pytest.MonkeyPa
     assert choose_dtype("bfloat16", torch.device("cuda:1")) == torch.bfloat16
     with pytest.raises(DeviceError, match="device cuda:0: has no bfloat16"):
         choose_dtype("bfloat16", torch.device("cuda:0"))
+
+
+def test_a_processor_that_emulates_an_arithmetic_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for capability, told in (("AVX2", 1), ("AVX512", 0)):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda kind=capability: kind)
+        caplog.clear()
+        assert choose_dtype("bfloat16", cpu) == torch.bfloat16
+        assert choose_dtype("auto", cpu, for_8_bits=True) == torch.float32
+        assert choose_dtype("float32", cpu) == torch.float32
+        assert caplog.text.count("this processor only emulates bfloat16") == told
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    caplog.clear()
+    choose_dtype("float16", cpu)
+    assert not caplog.text

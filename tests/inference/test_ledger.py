@@ -1,4 +1,7 @@
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,6 +135,31 @@ def test_a_ledger_that_can_t_be_written_stops_nothing(
     ledger = Ledger(tmp_path)
     ledger.note(Job(two_of_a_name[0], tmp_path / "a.png"), "x", {})
     assert ledger.objection(Job(two_of_a_name[1], tmp_path / "a.png"), {}, overwrite=False)
+
+
+def test_a_note_that_was_cut_spoils_no_other(
+    two_of_a_name: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A disk that was full for a moment, in the middle of a line."""
+    first, second = (
+        Job(source, tmp_path / name)
+        for source, name in zip(two_of_a_name, ("a.png", "b.png"), strict=True)
+    )
+    ledger, as_it_is = Ledger(tmp_path), Path.open
+    ledger.note(first, "0", {"weights": "a"})
+
+    def cut(path: Path, *arguments: Any, **named: Any) -> Any:
+        with as_it_is(path, *arguments, **named) as file:
+            file.write('{"result": "half')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "open", cut)
+        ledger.note(first, "1", {"weights": "a"})
+    ledger.note(second, "2", {"weights": "b"})
+    again = Ledger(tmp_path)
+    for job in (first, second):
+        assert again.objection(job, {"weights": "c"}, overwrite=False)
 
 
 def test_a_right_view_that_changes_makes_another_photo(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,22 @@ def test_originals_become_what_can_hold_them_and_keep_their_suffix_beside_namesa
         "in/b.heic": "out/b.jpg"
     }
     assert targets(plan(["in/b.heic"], Path("out"), suffix=".png")) == {"in/b.heic": "out/b.png"}
+
+
+def test_names_that_a_disk_may_take_for_one_keep_their_suffix(
+    touch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("in/IMG_1.JPG", "in/img_1.png", "in/e\u0301.tif", "in/\u00e9.png")
+    assert targets(plan(["in"], Path("out"), suffix=".png")) == {
+        "in/IMG_1.JPG": "out/IMG_1.JPG.png", "in/img_1.png": "out/img_1.png",
+        "in/e\u0301.tif": "out/e\u0301.tif.png", "in/\u00e9.png": "out/\u00e9.png",
+    }  # fmt: skip
+    touch("other/a.png", "other/A.png")
+    assert len(plan(["other"], Path("out"), suffix=None).jobs) == 2
+    monkeypatch.setattr(sys, "platform", "darwin")
+    made = plan(["other"], Path("out"), suffix=None)
+    assert len(made.jobs) == 1
+    assert "would become" in made.faults[Path("other/a.png")]
 
 
 def test_namesakes_keep_their_suffix_whatever_is_done_already(

@@ -42,10 +42,22 @@ class OutOfMemory(MIRNetV2):
         "you tried to allocate 120000000000 bytes. Error code 12 (Cannot allocate memory)",
         "Exception from src/core/src/runtime/allocator.cpp:79:\nstd::bad_alloc\n",
         "Check 'ptr' failed at cpu_memory.cpp:257:\nFailed to allocate 740294656 bytes of memory",
+        "bad allocation",
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
         "MPS backend out of memory (MPS allocated: 8.00 GiB, other allocations: 96 KiB, max "
         "allowed: 9.07 GiB). Tried to allocate 2.00 GiB on private pool.",
     ],
-    ids=["PyTorch", "PyTorch on Linux", "OpenVINO's tensors", "OpenVINO's graph", "Apple's GPUs"],
+    ids=[
+        "PyTorch",
+        "PyTorch on Linux",
+        "OpenVINO's tensors",
+        "OpenVINO's graph",
+        "Windows",
+        "CUDA",
+        "cuDNN",
+        "Apple's GPUs",
+    ],
 )
 def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
     caplog: pytest.LogCaptureFixture, words: str
@@ -64,6 +76,24 @@ def test_a_picture_that_ran_out_of_memory_goes_in_tiles_with_a_word(
     assert "goes on in tiles of" in caplog.text
 
 
+def test_a_host_without_memory_beside_a_gpu_leaves_the_scratch_file(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = [fit.Fit("host", (64, 64), 100, host=50), fit.Fit("scratch", (64, 64), 100, scratch=40)]
+    monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: ways)
+    seen = []
+
+    class Full(Runner):
+        def _run(self, images: Tensor, wanted: Wanted, way: fit.Fit, progress: Any) -> Any:
+            seen.append(way)
+            if way.rests == "host":
+                raise MemoryError
+            return images, torch.float32
+
+    Full(tiny_model, CPU, torch.float32, None)(torch.rand(1, 3, 20, 20), where="a.png")
+    assert seen == ways
+
+
 def test_memory_that_runs_out_in_the_sample_leaves_the_next_way(
     tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,6 +102,7 @@ def test_memory_that_runs_out_in_the_sample_leaves_the_next_way(
     assert ways[-1].memory < ways[0].memory
     monkeypatch.setattr("mirnet.inference.running.choose_fit", lambda *_, **__: ways)
     monkeypatch.setattr("mirnet.inference.running.SAMPLE", (4, 4))
+    caplog.set_level(logging.INFO, "mirnet")
 
     class Short(Runner):
         def _seconds_per_pixel(self, way: fit.Fit, wanted: Wanted) -> float:
@@ -255,6 +286,25 @@ def test_a_runtime_that_fails_on_a_photo_gives_way_and_is_left_out(
         Restorer(tiny_model, device="cpu", runtime="openvino")(pixels)
 
 
+def test_a_runtime_that_gives_nothing_finite_gives_way(
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("openvino")
+
+    class Overflows(OpenVINO):
+        def __call__(self, images: Tensor, dtype: torch.dtype) -> Tensor:
+            return images * torch.nan
+
+    monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Overflows})
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-6))
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
+    expected = Restorer(tiny_model, device="cpu", runtime="torch")(pixels)
+    assert (Restorer(tiny_model, device="cpu")(pixels) == expected).all()
+    assert "gives values that are not finite" in caplog.text
+    with pytest.raises(NonFiniteError, match=r"OpenVINO .* not finite; take torch"):
+        Restorer(tiny_model, device="cpu", runtime="openvino")(pixels)
+
+
 def test_no_trial_takes_the_memory_that_tiles_need(
     tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -332,6 +382,7 @@ def test_what_a_runtime_lowered_by_itself_has_a_second_try(
             return image * (float("nan") if torch.is_autocast_enabled("cpu") else 1)
 
     monkeypatch.setattr(Runtimes, "ranked", lowered_for_8_bits)
+    monkeypatch.setattr(Runtimes, "may_lower", lambda *_: True)
     image = torch.rand(1, 3, 8, 8)
     runner = Runner(Overflows(TINY), CPU, torch.float32, None)
     assert torch.equal(runner(image, where="a.png", for_8_bits=True), image)

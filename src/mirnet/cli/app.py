@@ -27,6 +27,7 @@ from mirnet.cli.serve import serve
 from mirnet.cli.train import train
 from mirnet.cli.watch import watch
 from mirnet.cli.weights import weights
+from mirnet.environment import cores
 from mirnet.errors import MirnetError, one_line
 
 app = App(
@@ -58,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error is one line on stderr; with ``--debug`` its traceback is shown too.
     """
+    if cores() < (os.cpu_count() or 1):
+        # Before PyTorch is loaded: it counts the machine's cores, not those of a container's share.
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]

@@ -138,4 +138,5 @@ def memory(device: torch.device, *, reset: bool) -> int | None:
         lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
     except OSError:  # another system, or a /proc that is read-only
         return None
-    return int(lines["VmRSS" if reset else "VmHWM"].split()[0]) * 1024
+    line = lines.get("VmRSS" if reset else "VmHWM")  # not every kernel that says it is Linux
+    return int(line.split()[0]) * 1024 if line else None

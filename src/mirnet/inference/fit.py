@@ -55,7 +55,7 @@ class Fit:
         memory: bytes on the device at the peak, beyond the program.
         host: bytes of the host's memory, if the device has memory of its own.
         scratch: bytes of the scratch file.
-        choice: what computes it in one piece, if it isn't PyTorch in the arithmetic asked for.
+        choice: what computes it in one piece; PyTorch in the arithmetic asked for, unless told.
     """
 
     rests: Place

@@ -98,8 +98,10 @@ class Ledger:
                     self.save()
             return
         line = "\n" * self._is_cut + self._line(key)
-        with suppress(OSError), self.path.open("a", encoding="utf-8") as lines:
-            lines.write(line)  # one write, so that two processes don't mix
+        self._is_cut = True  # until it is seen to be whole
+        with suppress(OSError):
+            with self.path.open("a", encoding="utf-8") as lines:
+                lines.write(line)  # one write, so that two processes don't mix
             self._is_cut = False
 
     def forget(self, job: Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 import torch
 from torch.overrides import TorchFunctionMode
 
+from mirnet.environment import control_groups
 from mirnet.inference.padding import padded_size
 from mirnet.models.network_config import NetworkConfig
 from mirnet.models.networks import build
@@ -29,9 +31,6 @@ HEAP = 80 << 20
 """Bytes that the C library's heap keeps: it takes blocks of less than 32 MiB from there, and gives
 back nothing below one that is still in use. Beyond ``RUNTIME``, up to 55 MiB were seen with the
 small network; with the paper's 44 in float32, and 77 and 166 in bfloat16."""
-
-_CGROUP = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def estimate_memory(
@@ -138,7 +137,7 @@ class _Group:
     """A control group: its folder, and what its files and its statistics are called."""
 
     folder: Path
-    limit: str
+    limits: tuple[str, ...]
     usage: str
     cached: tuple[str, ...]
 
@@ -146,41 +145,40 @@ class _Group:
 def _groups() -> Iterator[_Group]:
     """This process's control groups and those around them."""
     first = (
-        "memory.limit_in_bytes",
+        ("memory.limit_in_bytes",),
         "memory.usage_in_bytes",
         ("total_inactive_file", "total_active_file"),
     )
     second = (
-        "memory.max",
+        ("memory.max", "memory.high"),
         "memory.current",
         ("inactive_file", "active_file", "slab_reclaimable"),
     )
-    try:
-        lines = _MEMBERSHIP.read_text().splitlines()
-    except OSError:  # no Linux
-        return
-    for line in lines:
-        number, controllers, path = line.split(":", 2)
-        is_first = "memory" in controllers.split(",")
-        if number != "0" and not is_first:
-            continue
-        root = _CGROUP / "memory" if is_first else _CGROUP
-        folder = root / path.lstrip("/")
-        names = first if is_first else second
-        yield from (_Group(each, *names) for each in (folder, *folder.parents))
+    for folder, edition in control_groups("memory"):
+        yield _Group(folder, *(first if edition == 1 else second))
 
 
 def _left(group: _Group) -> int:
     """Bytes left in a group.
 
-    Files that the system has cached, read once or often, give way when they must.
+    Files that the system has cached, read once or often, give way when they must. Above
+    ``memory.high`` a process is slowed down to a standstill.
     """
-    folder = group.folder
-    try:
-        most, used = (int((folder / name).read_text()) for name in (group.limit, group.usage))
-    except (OSError, ValueError):  # no such group here, or its limit is "max"
+    limits = [_number(group.folder / name) for name in group.limits]
+    most = min((limit for limit in limits if limit is not None), default=None)
+    used = _number(group.folder / group.usage)
+    if most is None or used is None:
         return 1 << 62
-    statistics = folder / "memory.stat"
-    lines = statistics.read_text().splitlines() if statistics.is_file() else []
+    lines = []
+    with suppress(OSError):
+        lines = (group.folder / "memory.stat").read_text().splitlines()
     given_way = sum(int(line.split()[1]) for line in lines if line.split(" ")[0] in group.cached)
     return max(most - used + given_way, 0)
+
+
+def _number(file: Path) -> int | None:
+    """What a file says; None if it isn't there, or says "max"."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None

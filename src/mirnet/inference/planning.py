@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -118,20 +120,21 @@ def plan(
     rights: dict[Location, Path] = {}
     if views == 2:
         found, rights = _paired(found, made)
-    stems = Counter(below.with_suffix("") for below in {below for _, below in found})
-    taken: dict[Location, Location] = {}
+    stems = Counter(_folded(below.with_suffix("")) for below in {below for _, below in found})
+    taken: dict[str, Location] = {}
     for (real, _), (source, below) in found.items():
         if isinstance(source, Path) and is_special(source):
             made.refuse(source, "is a pipe, a socket or a device; name a photo")
             continue
         chosen = suffix or _written_suffix(source, depth)
-        target = output / _renamed(below, chosen, is_alone=stems[below.with_suffix("")] == 1)
+        is_alone = stems[_folded(below.with_suffix(""))] == 1
+        target = output / _renamed(below, chosen, is_alone=is_alone)
         at = identity(target)
         if at == real:
             made.refuse(source, "the output would be the input itself; name another folder with -o")
         elif at in sources or any(is_within(target, folder) for folder in around):
             made.refuse(source, f"{target} would lie among the photos; name another folder with -o")
-        elif (other := taken.setdefault(target, source)) != source:
+        elif (other := taken.setdefault(_as_disk(target), source)) != source:
             made.refuse(
                 source, f"would become {target}, as {other} does; restore it apart, with -o"
             )
@@ -168,6 +171,17 @@ def _renamed(below: Path, suffix: str | None, *, is_alone: bool) -> Path:
     if is_alone or below.suffix.lower() == suffix:
         return below.with_suffix(suffix)
     return below.with_name(below.name + suffix)
+
+
+def _folded(place: Location) -> str:
+    """One for all that a disk may take for one name."""
+    return unicodedata.normalize("NFC", str(place)).casefold()
+
+
+def _as_disk(place: Location) -> str:
+    """One for all that this system's disks take for one name."""
+    is_local = not isinstance(place, Address)
+    return _folded(place) if is_local and sys.platform in ("darwin", "win32") else str(place)
 
 
 def _written_suffix(source: Location, depth: OutputDepth) -> str | None:

@@ -88,7 +88,8 @@ class Restorer:
                 whether they bear bfloat16.
 
         Raises:
-            DeviceError: there is no such device, or it lacks that arithmetic.
+            DeviceError: there is no such device, or it lacks that arithmetic; a processor that
+                emulates it is slow, with a word.
             MissingDependencyError: the runtime is not installed.
             ConfigError: there is no such precision or runtime, or it can't run this network.
             ValueError: ``memory`` is no number of bytes.
@@ -96,18 +97,12 @@ class Restorer:
         if memory is not None and not (isinstance(memory, Real) and memory >= 1):  # NaN is not
             raise ValueError(f"memory: is a number of bytes above 0, got {memory!r}")
         chosen = choose_device(device)
+        dtype = lowest = choose_dtype(precision, chosen)
         self.expected = expected
         self._may_lower = precision == "auto"
-        self._runner = Runner(
-            model,
-            chosen,
-            choose_dtype(precision, chosen),
-            memory,
-            runtime,
-            dtype_for_8_bits=choose_dtype(
-                precision, chosen, for_8_bits=expected.is_fine_in_bfloat16
-            ),
-        )
+        if self._may_lower:
+            lowest = choose_dtype(precision, chosen, for_8_bits=expected.is_fine_in_bfloat16)
+        self._runner = Runner(model, chosen, dtype, memory, runtime, dtype_for_8_bits=lowest)
 
     @property
     def model(self) -> Network:
@@ -129,7 +124,7 @@ class Restorer:
         cls,
         name_or_path: str | Path,
         *,
-        device: Device = "auto",
+        device: Device | str = "auto",
         precision: Precision = "auto",
         memory: int | None = None,
         runtime: Runtime = "auto",

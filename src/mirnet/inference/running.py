@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mirnet.choices import Runtime
 from mirnet.errors import InsufficientMemoryError, NonFiniteError, one_line
+from mirnet.inference.backends.backend import Candidate
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.backends.pytorch import prepared
 from mirnet.inference.fit import Fit, choose_fit, room_for
@@ -164,7 +165,7 @@ class Runner:
         """The ways that are left after the first failed; none if it is no reason to go on."""
         way, *left = ways
         if _is_out_of_memory(error):
-            left = [each for each in left if each.memory < way.memory]
+            left = [each for each in left if each.memory < way.memory or each.host < way.host]
             if not left:
                 raise InsufficientMemoryError(
                     f"{where}: ran out of memory {way}, and no other way takes less; close other "
@@ -186,12 +187,17 @@ class Runner:
         inputs = images.to(self.device, torch.float32).clamp(0, 1)
         padded = pad(inputs, self.network.config.multiple)
         backend, dtype = way.choice or self._runtimes.plain(wanted)
-        return crop(backend(padded, dtype), *images.shape[2:]), dtype
+        outputs = backend(padded, dtype)
+        is_other = isinstance(backend, Candidate) and dtype == torch.float32
+        if is_other and not _is_finite(outputs):
+            raise NonFiniteError(f"{backend.name} gives values that are not finite; take torch")
+        return crop(outputs, *images.shape[2:]), dtype
 
     def _wholes(self, batch: int, height: int, width: int, wanted: Wanted) -> list[Fit]:
         """The ways for such pictures to go in one piece, the best first."""
         config = self.network.config
-        lowest = torch.bfloat16 if wanted.for_8_bits else wanted.dtype
+        may_lower = self._runtimes.may_lower(batch * height * width, wanted)
+        lowest = torch.bfloat16 if may_lower else wanted.dtype
         estimates = {
             dtype: estimate_memory(config, height, width, batch=batch, dtype=dtype)
             for dtype in {lowest, wanted.dtype}
@@ -209,20 +215,24 @@ class Runner:
     def _in_tiles(self, images: Tensor, dtype: torch.dtype, way: Fit, progress: Progress) -> Tensor:
         assert isinstance(self.network, MIRNetV2)
         assert way.tile
-        tiled: list[Tensor] = []
+        count, _, height, width = images.shape
+        shape = (count, self.network.config.out_channels, height, width)
+        outputs = torch.empty(shape, dtype=torch.float32, device=images.device)
+        for place in range(count):
 
-        def told(done: int, total: int) -> None:
-            progress(len(tiled) * total + done, len(images) * total)
+            def told(done: int, total: int, place: int = place) -> None:
+                progress(place * total + done, count * total)
 
-        with lowered(self.device.type, dtype):
-            for image in images[:, None]:
-                rest = _rest(way, dtype, self.device)
-                tiled.append(stream(self.network, image, tile=way.tile, rest=rest, progress=told))
-        return tiled[0] if len(tiled) == 1 else torch.cat(tiled)
+            one = slice(place, place + 1)
+            rest = _rest(way, dtype, self.device)
+            with lowered(self.device.type, dtype):
+                stream(self.network, images[one], tile=way.tile, rest=rest, into=outputs[one],
+                       progress=told)  # fmt: skip
+        return outputs
 
     def _announce(self, way: Fit, shape: torch.Size, wanted: Wanted, where: str) -> None:
         """Say what is done, and how long it takes, of a picture or a batch in tiles."""
-        if way.tile is None:
+        if way.tile is None or not logger.isEnabledFor(logging.INFO):
             return
         batch, _, height, width = shape
         pixels = batch * height * width
@@ -261,6 +271,9 @@ def _is_out_of_memory(error: Exception) -> bool:
         "not enough memory",
         "can't allocate memory",
         "bad_alloc",
+        "bad allocation",  # the same on Windows
+        "CUDA error: out of memory",
+        "STATUS_ALLOC_FAILED",  # of cuBLAS and cuDNN
         "Failed to allocate",
         "MPS backend out of memory",
         "could not create a primitive",  # of oneDNN

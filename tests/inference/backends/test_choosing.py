@@ -12,7 +12,6 @@ import torch
 
 from mirnet.errors import ConfigError, DeviceError, MissingDependencyError
 from mirnet.inference.backends import choosing
-from mirnet.inference.backends.backend import Candidate
 from mirnet.inference.backends.choosing import CANDIDATES, WORTH, Runtimes, Wanted, report
 from mirnet.inference.backends.compiled import Compiled
 from mirnet.inference.backends.onnxruntime import ONNXRuntime
@@ -80,6 +79,17 @@ def test_8_bits_go_in_bfloat16_where_that_is_faster(taken: Taken) -> None:
     assert taken(LOW, for_8_bits=True) == (OpenVINO, BFLOAT16)
     assert taken(LOW) == (OpenVINO, FLOAT32)
     assert taken(GOOD, for_8_bits=True) == (OpenVINO, FLOAT32)
+
+
+def test_bfloat16_that_was_asked_for_is_judged_too(
+    tiny_model: MIRNetV2, has_bfloat16: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong, slow = Trial(2.0, 1e-6, 3.0, 12.0), Trial(2.0, 1e-6, 1.9, 65.0)
+    for trial, expected in ((LOW, OpenVINO), (wrong, PyTorch), (slow, PyTorch), (GOOD, PyTorch)):
+        monkeypatch.setattr(choosing, "trial_of", lambda *_, trial=trial, **__: trial)
+        runtimes = Runtimes(tiny_model.eval(), CPU, BFLOAT16, "auto")
+        backend, dtype = runtimes.ranked(LARGE, Wanted(BFLOAT16))[0]
+        assert (type(backend), dtype) == (expected, BFLOAT16)
 
 
 def test_a_runtime_that_was_named_is_taken(taken: Taken) -> None:
@@ -165,8 +175,6 @@ def test_without_a_runtime(
 ) -> None:
     for package in CANDIDATES:
         monkeypatch.setitem(sys.modules, package, None)
-    candidate: type[Candidate] = CANDIDATES[runtime]
-    assert not candidate.is_installed()
     ((backend, _),) = Runtimes(tiny_model, CPU, FLOAT32, "auto").ranked(LARGE, Wanted(FLOAT32))
     assert isinstance(backend, PyTorch)
     with pytest.raises(MissingDependencyError, match=rf'pip install "mirnet\[{extra}\]"'):
@@ -223,7 +231,12 @@ def test_a_runtime_that_is_broken_stops_no_photo(
     monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Broken})
     runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, "auto")
     assert isinstance(runtimes.ranked(LARGE, Wanted(FLOAT32, True))[0].backend, PyTorch)
-    assert report(tiny_model)
+    told = "OpenVINO can't be used: broken" if where in ("load", "arithmetics", "__init__") else (
+        f"{OpenVINO(tiny_model).name}: can't run this network"
+    )  # fmt: skip
+    assert report(tiny_model) == [
+        told, f"large photos go through {PyTorch(tiny_model).name} in float32"
+    ]  # fmt: skip
 
 
 def test_a_package_that_cannot_be_loaded_is_told_from_one_that_is_not_there(

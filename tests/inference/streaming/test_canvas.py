@@ -82,8 +82,10 @@ def test_a_file_that_cannot_be_mapped_is_not_put_down_to_the_disk(
 def test_a_system_that_can_neither_claim_nor_let_go_has_scratch_files_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write = os.write
     monkeypatch.delattr(os, "posix_fallocate", raising=False)
     monkeypatch.delattr(mmap, "MADV_DONTNEED", raising=False)
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2 + 1]))
     rest = Scratch(torch.float32, tmp_path)
     room = rest.empty(1000, 700, 9)  # more than one write
     assert not room.any()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -82,15 +83,6 @@ class Candidate(ABC):
         return outputs.add_(images) if _adds_image(self._network.config) else outputs
 
     @classmethod
-    def is_installed(cls) -> bool:
-        """Whether the runtime is there and can be loaded."""
-        try:
-            cls.load()
-        except MissingDependencyError:
-            return False
-        return True
-
-    @classmethod
     def require(cls, dtype: torch.dtype) -> None:
         """Raise DeviceError for an arithmetic that it lacks here."""
         if dtype not in cls.arithmetics():
@@ -121,6 +113,13 @@ class Candidate(ABC):
     @abstractmethod
     def _run(self, images: Tensor, dtype: torch.dtype) -> Tensor:
         """What the graph of ``graph.draw`` gives, in memory that is the caller's."""
+
+
+def is_there(package: str) -> bool:
+    """Whether a package is installed; it may be broken."""
+    with suppress(ImportError, ValueError):  # of what isn't a package at all
+        return importlib.util.find_spec(package) is not None
+    return False
 
 
 def load(package: str, title: str, extra: str) -> Any:

@@ -11,9 +11,9 @@ from typing import Any, get_args
 import torch
 
 from mirnet.choices import Runtime
-from mirnet.errors import ConfigError, DeviceError
+from mirnet.errors import ConfigError, DeviceError, one_line
 from mirnet.inference.backends import compiled
-from mirnet.inference.backends.backend import Candidate, Choice
+from mirnet.inference.backends.backend import Candidate, Choice, is_there
 from mirnet.inference.backends.compiled import Compiled
 from mirnet.inference.backends.onnxruntime import ONNXRuntime
 from mirnet.inference.backends.openvino import OpenVINO
@@ -78,6 +78,7 @@ class Runtimes:
         self._pytorch = Compiled(network) if runtime == "compiled" else PyTorch(network)
         self._trials: dict[str, Trial] = {}
         self._told: set[str] = set()
+        self._broken: list[str] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process, which may be on another machine, finds out for itself."""
@@ -87,10 +88,13 @@ class Runtimes:
         """PyTorch."""
         return Choice(self._pytorch, wanted.dtype)
 
+    def may_lower(self, pixels: int, wanted: Wanted) -> bool:
+        """Whether so many pixels may go in bfloat16 without being asked for it."""
+        return wanted.for_8_bits and not self._is_plain(pixels)
+
     def ranked(self, pixels: int, wanted: Wanted) -> list[Choice]:
         """What can compute so many pixels, of a whole batch; the best first."""
-        is_small = pixels < WORTH and self._runtime == "auto"
-        if self._runtime in ("torch", "compiled") or is_small:
+        if self._is_plain(pixels):
             return [self.plain(wanted)]
         with _ALONE:
             if self._runtime in CANDIDATES:
@@ -112,16 +116,17 @@ class Runtimes:
 
     def report(self) -> list[str]:
         """What can take large pictures, and what does, a sentence each, after another trial."""
-        if not self._candidates:
-            return [f'{self._pytorch.name}; pip install "mirnet[fast]" or "mirnet[onnx]" may add a '
-                    "faster one"]  # fmt: skip
         for candidate in self._candidates:
             self._trial(candidate, anew=True)
+        if not self._candidates and not self._broken:
+            return [f'{self._pytorch.name}; pip install "mirnet[fast]" or "mirnet[onnx]" may add a '
+                    "faster one"]  # fmt: skip
         low, high = (
             self.ranked(WORTH, Wanted(self._dtype, for_8_bits))[0] for for_8_bits in (True, False)
         )
         taken = f"{high}" if low == high else f"{low}, of more than 8 bits through {high}"
         return [
+            *self._broken,
             *(f"{each.name}: {self._trial(each)}" for each in self._candidates),
             f"large photos go through {taken}",
         ]
@@ -135,23 +140,30 @@ class Runtimes:
         if self._runtime in CANDIDATES:
             return [CANDIDATES[self._runtime](network)]
         found = []
-        for candidate in CANDIDATES.values():
+        for package, candidate in CANDIDATES.items():
+            if not is_there(package):
+                continue
             try:
-                if candidate.is_installed() and self._dtype in candidate.arithmetics():
+                if self._dtype in candidate.arithmetics():
                     found.append(candidate(network))
             except Exception as why:  # what is only faster stops no photo
                 logger.debug("%s can't be used", candidate.TITLE, exc_info=why)
+                self._broken.append(f"{candidate.TITLE} can't be used: {one_line(why)}")
         return found
+
+    def _is_plain(self, pixels: int) -> bool:
+        """Whether so many go through PyTorch without another being asked."""
+        is_small = pixels < WORTH and self._runtime == "auto"
+        return is_small or self._runtime in ("torch", "compiled")
 
     def _good(self, wanted: Wanted) -> list[Choice]:
         """Those that a trial showed to be right and fast, the fastest first."""
         found = []
         for place, candidate in enumerate(self._candidates):
-            trial = self._trial(candidate)
+            trial, is_full = self._trial(candidate), wanted.dtype == torch.float32
             if self._lowers(candidate, wanted):
                 choice, speed = Choice(candidate, torch.bfloat16), trial.low_speed
-            elif trial.is_good:
-                is_full = wanted.dtype == torch.float32
+            elif trial.is_good if is_full else trial.is_good_in_bfloat16:
                 choice = Choice(candidate, wanted.dtype)
                 speed = trial.speed if is_full else trial.low_speed
             else:

@@ -122,8 +122,8 @@ def _claim(file: int, size: int) -> None:
         os.posix_fallocate(file, 0, size)
         return
     zeros = bytes(min(size, 1 << 24))  # macOS and Windows have no such call
-    for start in range(0, size, len(zeros)):
-        os.write(file, zeros[: size - start])
+    while size:
+        size -= os.write(file, zeros[:size])  # less than asked for, where room runs out
 
 
 class Canvas:

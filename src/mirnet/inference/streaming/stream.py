@@ -46,6 +46,7 @@ def stream(
     *,
     tile: tuple[int, int],
     rest: Rest,
+    into: Tensor | None = None,
     progress: Progress = ignore_progress,
 ) -> Tensor:
     """Restore one image of any size, ``(1, C, H, W)``; what is asked of the network is autocast's.
@@ -55,10 +56,11 @@ def stream(
         image: any floats in [0, 1].
         tile: height and width of a tile, multiples of ``config.multiple``.
         rest: where the features rest.
+        into: where the result goes; beside the image, in room of its own, unless told.
         progress: told after each sweep.
 
     Returns:
-        ``(1, out_channels, H, W)`` float32, beside the image; not clipped.
+        ``(1, out_channels, H, W)`` float32; not clipped.
     """
     config, device = network.config, network.conv_in.weight.device
     height, width = padded_size(image.shape[2], image.shape[3], config.multiple)
@@ -66,7 +68,7 @@ def stream(
     order = sweeps(config)
     canvases = _canvases(config, height, width, rest)
     size = (1, config.out_channels, *image.shape[2:])
-    output = torch.empty(size, dtype=torch.float32, device=image.device)
+    output = torch.empty(size, device=image.device) if into is None else into
     meeting = None
     for number, sweep in enumerate(order):
         way = _way(number)
