@@ -77,6 +77,23 @@ def group(folder: Path, most: str, used: int, cached: int, *, version: int = 2) 
     (folder / "memory.stat").write_text(f"anon 5\n{within}{half}shmem 7\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_limit_of_the_address_space_counts() -> None:
+    script = """
+import resource, torch
+from mirnet.inference.memory import available_memory
+cpu = torch.device("cpu")
+free = available_memory(cpu)
+vms = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (vms + (300 << 20), resource.RLIM_INFINITY))
+print(free, available_memory(cpu))
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    before, after = map(int, done.stdout.split())
+    assert before > 400 << 20
+    assert 250 << 20 < after <= 300 << 20
+
+
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in place of /sys/fs/cgroup; this process is in the group /outer/middle/inner."""

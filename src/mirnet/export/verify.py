@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mirnet.choices import ExportFormat
 from mirnet.errors import MissingDependencyError
 from mirnet.export.formats import INPUT
+from mirnet.inference.backends.onnxruntime import silence
 from mirnet.inference.padding import crop, pad
 from mirnet.models.network import Network
 
@@ -83,6 +84,7 @@ def _torch_export(path: Path) -> Run:
 
 
 def _onnx(path: Path, kind: ExportFormat) -> Run:
+    silence()
     import onnxruntime  # noqa: PLC0415
 
     content = path.read_bytes()

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,11 @@ from mirnet.environment import control_groups
 from mirnet.inference.padding import padded_size
 from mirnet.models.network_config import NetworkConfig
 from mirnet.models.networks import build
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 # PyTorch reads it at its first large allocation. With 2 MiB pages a photo takes about half the
 # time on a Linux CPU: most of the rest is spent on page faults.
@@ -75,7 +80,7 @@ def available_memory(device: torch.device) -> int:
         # PyTorch keeps what it has freed, and uses it before it asks for more.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
-    return min(int(psutil.virtual_memory().available), _container_memory())
+    return min(int(psutil.virtual_memory().available), _container_memory(), _address_space())
 
 
 def shares_memory(device: torch.device) -> bool:
@@ -103,7 +108,7 @@ class LiveBytes(TorchFunctionMode):
         """Begin with nothing alive."""
         super().__init__()
         self.peak: int = 0
-        self._sizes: dict[int, int] = {}
+        self._sizes: dict[int, tuple[int, weakref.ref[torch.UntypedStorage]]] = {}
 
     def __torch_function__(
         self,
@@ -122,14 +127,25 @@ class LiveBytes(TorchFunctionMode):
     def _notice(self, storage: torch.UntypedStorage) -> None:
         key = storage._cdata
         if key not in self._sizes:
-            self._sizes[key] = storage.nbytes()
-            weakref.finalize(storage, self._sizes.pop, key)
-            self.peak = max(self.peak, sum(self._sizes.values()))
+            # No Python runs when it goes: a signal's exception would be lost there.
+            gone = weakref.ref(storage, partial(self._sizes.pop, key))
+            self._sizes[key] = storage.nbytes(), gone
+            self.peak = max(self.peak, sum(size for size, _ in self._sizes.values()))
 
 
 def _container_memory() -> int:
     """Bytes left under the tightest control group's limit; a very large number without one."""
     return min(map(_left, _groups()), default=1 << 62)
+
+
+def _address_space() -> int:
+    """Bytes left under ``ulimit -v``; a very large number without one."""
+    if resource is None:
+        return 1 << 62
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most in (resource.RLIM_INFINITY, -1):
+        return 1 << 62
+    return max(most - int(psutil.Process().memory_info().vms), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mirnet.choices import Runtime
 from mirnet.errors import InsufficientMemoryError, NonFiniteError, one_line
-from mirnet.inference.backends.backend import Candidate
+from mirnet.inference.backends.backend import Candidate, Choice
 from mirnet.inference.backends.choosing import Runtimes, Wanted
 from mirnet.inference.backends.pytorch import prepared
 from mirnet.inference.fit import Fit, choose_fit, room_for
@@ -59,6 +59,7 @@ class Runner:
         self.dtype_for_8_bits = dtype_for_8_bits or dtype
         self.network = prepared(network, device)
         self._runtimes = Runtimes(self.network, device, dtype, runtime)
+        self._told: set[str] = set()
 
     def fits(
         self,
@@ -182,16 +183,23 @@ class Runner:
     def _run(
         self, images: Tensor, wanted: Wanted, way: Fit, progress: Progress
     ) -> tuple[Tensor, torch.dtype]:
+        backend, dtype = choice = way.choice or self._runtimes.plain(wanted)
+        self._tell(choice)
         if way.tile:
-            return self._in_tiles(images, wanted.dtype, way, progress), wanted.dtype
+            return self._in_tiles(images, dtype, way, progress), dtype
         inputs = images.to(self.device, torch.float32).clamp(0, 1)
         padded = pad(inputs, self.network.config.multiple)
-        backend, dtype = way.choice or self._runtimes.plain(wanted)
         outputs = backend(padded, dtype)
         is_other = isinstance(backend, Candidate) and dtype == torch.float32
         if is_other and not _is_finite(outputs):
             raise NonFiniteError(f"{backend.name} gives values that are not finite; take torch")
         return crop(outputs, *images.shape[2:]), dtype
+
+    def _tell(self, choice: Choice) -> None:
+        """Say once what computes, and in which arithmetic."""
+        if str(choice) not in self._told:
+            self._told.add(str(choice))
+            logger.info("taken: %s", choice)
 
     def _wholes(self, batch: int, height: int, width: int, wanted: Wanted) -> list[Fit]:
         """The ways for such pictures to go in one piece, the best first."""

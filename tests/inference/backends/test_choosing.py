@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from mirnet.errors import ConfigError, DeviceError, MissingDependencyError
+from mirnet.errors import ConfigError, DeviceError, MirnetError, MissingDependencyError
 from mirnet.inference.backends import choosing
 from mirnet.inference.backends.choosing import CANDIDATES, WORTH, Runtimes, Wanted, report
 from mirnet.inference.backends.compiled import Compiled
@@ -99,7 +99,7 @@ def test_a_runtime_that_was_named_is_taken(taken: Taken) -> None:
     assert taken(LOW, LOW, for_8_bits=True, runtime="compiled") == (Compiled, FLOAT32)
 
 
-def test_the_choice_is_said_once(
+def test_a_trial_is_said_once(
     tiny_model: MIRNetV2,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,7 +112,22 @@ def test_the_choice_is_said_once(
     assert [record.getMessage() for record in caplog.records] == [
         f"{candidate(tiny_model).name}: 1.5 times as fast as PyTorch; differs by 1e-06"
         for candidate in CANDIDATES.values()
-    ] + [f"taken: {OpenVINO(tiny_model).name} in float32"]
+    ]
+
+
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+def test_a_runtime_that_gives_something_else_is_warned_of(
+    tiny_model: MIRNetV2,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: Any,
+) -> None:
+    monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": OpenVINO})
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-2))
+    Runtimes(tiny_model.eval(), CPU, FLOAT32, runtime).ranked(LARGE, Wanted(FLOAT32))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().endswith("differs by 1e-02, which is too much")
 
 
 def test_threads_that_begin_together_make_one_trial(
@@ -197,10 +212,10 @@ def test_the_report_has_a_sentence_for_each_and_says_what_is_taken(
     ]
 
 
-def test_a_runtime_without_bfloat16_is_not_asked_about_it(
+def test_a_runtime_without_bfloat16_goes_in_float32(
     tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: pytest.fail("a trial for nothing"))
+    monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: LOW)
     runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, "onnxruntime")
     ((backend, dtype),) = runtimes.ranked(LARGE, Wanted(FLOAT32, for_8_bits=True))
     assert (type(backend), dtype) == (ONNXRuntime, FLOAT32)
@@ -229,6 +244,10 @@ def test_a_runtime_that_is_broken_stops_no_photo(
     is_static = where in ("load", "arithmetics", "setting")
     setattr(Broken, where, staticmethod(fails) if is_static else fails)
     monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": Broken})
+    if where in ("load", "arithmetics"):
+        with pytest.raises(MirnetError, match=r"broken"):
+            runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, "openvino")
+            runtimes.ranked(LARGE, Wanted(FLOAT32))
     runtimes = Runtimes(tiny_model.eval(), CPU, FLOAT32, "auto")
     assert isinstance(runtimes.ranked(LARGE, Wanted(FLOAT32, True))[0].backend, PyTorch)
     told = "OpenVINO can't be used: broken" if where in ("load", "arithmetics", "__init__") else (
@@ -239,10 +258,11 @@ def test_a_runtime_that_is_broken_stops_no_photo(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("error", ["TypeError", "SystemExit"])
 def test_a_package_that_cannot_be_loaded_is_told_from_one_that_is_not_there(
-    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tiny_model: MIRNetV2, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str
 ) -> None:
-    (tmp_path / "openvino.py").write_text("raise TypeError('Descriptors cannot be created')")
+    (tmp_path / "openvino.py").write_text(f"raise {error}('Descriptors cannot be created')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "openvino", raising=False)
     with pytest.raises(MissingDependencyError, match=r"can't be loaded \(Descriptors cannot be"):

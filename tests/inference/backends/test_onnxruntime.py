@@ -1,7 +1,9 @@
+import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import torch
 from mirnet.inference.backends import graph, onnxruntime
 from mirnet.inference.backends.onnxruntime import ONNXRuntime
 from tests.inference.backends.test_candidates import network
+
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 ort: Any = pytest.importorskip("onnxruntime")
 onnx_graph: Any = pytest.importorskip("mirnet.inference.backends.onnx_graph")
@@ -104,6 +108,15 @@ print(held() - before)
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert int(done.stdout) <= 60
+
+
+def test_nothing_is_kept_for_its_makers(tmp_path: Path) -> None:
+    """From 1.29 on it keeps a number of the device, and what it was used for, and sends them."""
+    script = "from mirnet.inference.backends.onnxruntime import ONNXRuntime; ONNXRuntime.load()"
+    around = {name: value for name, value in os.environ.items() if name not in ("CI", TELEMETRY)}
+    around |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=around)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_one_picture_has_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

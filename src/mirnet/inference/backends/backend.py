@@ -136,11 +136,11 @@ def load(package: str, title: str, extra: str) -> Any:
                 f'runtime {title}: {package} is not installed; pip install "mirnet[{extra}]"'
             ) from error
         raise _broken(package, title, extra, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(package, title, extra, error) from error
 
 
-def _broken(package: str, title: str, extra: str, error: Exception) -> MissingDependencyError:
+def _broken(package: str, title: str, extra: str, error: BaseException) -> MissingDependencyError:
     return MissingDependencyError(
         f"runtime {title}: {package} can't be loaded ({one_line(error)}); install it anew: "
         f'pip install --force-reinstall "mirnet[{extra}]"'

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import torch
 
 from mirnet.choices import Runtime
-from mirnet.errors import ConfigError, DeviceError, one_line
+from mirnet.errors import ConfigError, DeviceError, MirnetError, one_line
 from mirnet.inference.backends import compiled
 from mirnet.inference.backends.backend import Candidate, Choice, is_there
 from mirnet.inference.backends.compiled import Compiled
@@ -77,7 +77,6 @@ class Runtimes:
         self._runtime = runtime
         self._pytorch = Compiled(network) if runtime == "compiled" else PyTorch(network)
         self._trials: dict[str, Trial] = {}
-        self._told: set[str] = set()
         self._broken: list[str] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -99,11 +98,10 @@ class Runtimes:
         with _ALONE:
             if self._runtime in CANDIDATES:
                 candidate = self._candidates[0]
+                self._trial(candidate)  # which warns of one that is wrong
                 lowers = self._lowers(candidate, wanted)
                 return [Choice(candidate, torch.bfloat16 if lowers else wanted.dtype)]
-            ranked = [*self._good(wanted), self.plain(wanted)]
-            self._tell(ranked[0])
-        return ranked
+            return [*self._good(wanted), self.plain(wanted)]
 
     def leave_out(self, choice: Choice) -> bool:
         """Ask no more for a runtime that failed; False of PyTorch, and of one that was named."""
@@ -147,8 +145,9 @@ class Runtimes:
                 if self._dtype in candidate.arithmetics():
                     found.append(candidate(network))
             except Exception as why:  # what is only faster stops no photo
-                logger.debug("%s can't be used", candidate.TITLE, exc_info=why)
                 self._broken.append(f"{candidate.TITLE} can't be used: {one_line(why)}")
+                logger.warning("%s", self._broken[-1])
+                logger.debug("%s", candidate.TITLE, exc_info=why)
         return found
 
     def _is_plain(self, pixels: int) -> bool:
@@ -186,14 +185,11 @@ class Runtimes:
             trial = trial_of(type(candidate), self._network, anew=anew)
             self._trials[candidate.name] = trial
             if not anew:
-                logger.info("%s: %s", candidate.name, trial)
+                logger.log(
+                    logging.WARNING if trial.is_wrong else logging.INFO,
+                    "%s: %s", candidate.name, trial
+                )  # fmt: skip
         return self._trials[candidate.name]
-
-    def _tell(self, choice: Choice) -> None:
-        """Say once what is taken of several."""
-        if len(self._candidates) > 1 and str(choice) not in self._told:
-            self._told.add(str(choice))
-            logger.info("taken: %s", choice)
 
 
 def report(network: Network) -> list[str]:
@@ -214,5 +210,12 @@ def _require(runtime: Runtime, network: Network, device: torch.device, dtype: to
         )
     if device.type != "cpu":
         raise DeviceError(f"runtime {runtime}: computes on the CPU, not on {device}; take torch")
-    candidate.load()
-    candidate.require(dtype)
+    try:
+        candidate.load()
+        candidate.require(dtype)
+    except MirnetError:
+        raise
+    except Exception as why:
+        raise DeviceError(
+            f"runtime {runtime}: can't be used ({one_line(why)}); install it anew, or take torch"
+        ) from why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ class ONNXRuntime(Candidate):
     @staticmethod
     def load() -> Any:
         """As ``Candidate`` says."""
+        silence()
         load("onnx", "onnxruntime", "onnx")
         return load("onnxruntime", "onnxruntime", "onnx")
 
@@ -110,3 +112,8 @@ def _give_back() -> None:
     """
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def silence() -> None:
+    """Keep it from reporting to its makers, as it does by default; before it is loaded."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -61,7 +61,13 @@ class Trial:
         if not self.speed:
             return "can't run this network"
         low = f", in bfloat16 {self.low_speed:.1f} times" if self.low_speed else ""
-        return f"{self.speed:.1f} times as fast as PyTorch{low}; differs by {self.error:.0e}"
+        wrong = ", which is too much" if self.is_wrong else ""
+        return f"{self.speed:.1f} times as fast as PyTorch{low}; differs by {self.error:.0e}{wrong}"
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it ran and gave something else than PyTorch."""
+        return self.speed > 0 and not self.error <= PARITY
 
     @property
     def is_good(self) -> bool:
