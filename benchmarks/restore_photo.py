@@ -113,6 +113,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     from mirnet import MIRNetV2, Restorer
     from mirnet.environment import processor
     from mirnet.imaging.io import read_header
+    from mirnet.inference.backends.backend import is_there
     from mirnet.inference.backends.openvino import OpenVINO
     from mirnet.inference.cost import memory
     from mirnet.inference.treatment import Treatment
@@ -141,7 +142,7 @@ def restore(source: Path, target: Path, options: argparse.Namespace) -> dict[str
     return {
         "height": header.height,
         "width": header.width,
-        "processor": OpenVINO.setting() if OpenVINO.is_installed() else processor(),
+        "processor": OpenVINO.setting() if is_there("openvino") else processor(),
         "threads": options.threads,
         "weights": options.weights,
         "limit": options.memory,

@@ -24,6 +24,7 @@ from torch import Tensor
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.load import load_model
 from mirnet.environment import versions
+from mirnet.inference.backends.backend import is_there
 from mirnet.inference.backends.compiled import Compiled
 from mirnet.inference.backends.onnxruntime import ONNXRuntime
 from mirnet.inference.backends.openvino import OpenVINO
@@ -88,7 +89,7 @@ def runs(network: MIRNetV2, options: argparse.Namespace) -> dict[str, Run]:
         "PyTorch, channels last": lambda x: PyTorch(last)(x, torch.float32),
         "OpenVINO": lambda x: candidate(x, torch.float32),
     }
-    if ONNXRuntime.is_installed():
+    if is_there("onnxruntime"):
         other = ONNXRuntime(network)
         found["ONNX Runtime"] = lambda x: other(x, torch.float32)
     if torch.bfloat16 in OpenVINO.arithmetics():
