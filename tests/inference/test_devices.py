@@ -30,16 +30,15 @@ def test_a_processor_that_emulates_an_arithmetic_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     cpu = torch.device("cpu")
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    for capability, told in (("AVX2", 1), ("AVX512", 0)):
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda kind=capability: kind)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    for able, told in ((False, 1), (True, 0)):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda able=able: able)
         caplog.clear()
         assert choose_dtype("bfloat16", cpu) == torch.bfloat16
         assert choose_dtype("auto", cpu, for_8_bits=True) == torch.float32
         assert choose_dtype("float32", cpu) == torch.float32
         assert caplog.text.count("this processor only emulates bfloat16") == told
-    monkeypatch.setattr("platform.machine", lambda: "arm64")
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     caplog.clear()
     choose_dtype("float16", cpu)
     assert not caplog.text

@@ -244,6 +244,7 @@ def test_a_picture_that_fits_in_bfloat16_goes_in_one_piece(
 
     monkeypatch.setattr(choosing, "CANDIDATES", {"openvino": AsFloat32})
     monkeypatch.setattr(choosing, "trial_of", lambda *_, **__: Trial(2.0, 1e-6, 9.0, 65.0))
+    monkeypatch.setattr(choosing, "is_emulated", lambda _: False)
     need = estimate_memory(tiny_model.config, 512, 1024, dtype=torch.bfloat16)
     monkeypatch.setattr(fit, "available_memory", lambda _: round(1.2 * need))
     pixels = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
@@ -399,7 +400,6 @@ def test_what_a_runtime_lowered_by_itself_has_a_second_try(
             return image * (float("nan") if torch.is_autocast_enabled("cpu") else 1)
 
     monkeypatch.setattr(Runtimes, "ranked", lowered_for_8_bits)
-    monkeypatch.setattr(Runtimes, "may_lower", lambda *_: True)
     image = torch.rand(1, 3, 8, 8)
     runner = Runner(Overflows(TINY), CPU, torch.float32, None)
     assert torch.equal(runner(image, where="a.png", for_8_bits=True), image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -204,19 +205,16 @@ class Runner:
     def _wholes(self, batch: int, height: int, width: int, wanted: Wanted) -> list[Fit]:
         """The ways for such pictures to go in one piece, the best first."""
         config = self.network.config
+        estimate = partial(estimate_memory, config, height, width, batch=batch)
         may_lower = self._runtimes.may_lower(batch * height * width, wanted)
-        lowest = torch.bfloat16 if may_lower else wanted.dtype
-        estimates = {
-            dtype: estimate_memory(config, height, width, batch=batch, dtype=dtype)
-            for dtype in {lowest, wanted.dtype}
-        }
-        if estimates[lowest] > room_for(self.device, self.limit):
+        least = estimate(dtype=torch.bfloat16 if may_lower else wanted.dtype)
+        if least > room_for(self.device, self.limit):
             choices = [self._runtimes.plain(wanted)]  # a trial would only take what tiles need
         else:
             choices = self._runtimes.ranked(batch * height * width, wanted)
         return [
-            Fit("nowhere", None, choice.backend.memory(estimates[choice.dtype]), choice=choice)
-            for choice in choices
+            Fit("nowhere", None, each.backend.memory(estimate(dtype=each.dtype)), choice=each)
+            for each in choices
         ]
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from mirnet.inference.backends.onnxruntime import ONNXRuntime
 from mirnet.inference.backends.openvino import OpenVINO
 from mirnet.inference.backends.pytorch import PyTorch, prepared
 from mirnet.inference.backends.trial import Trial, trial_of
+from mirnet.inference.devices import is_emulated
 from mirnet.models.mirnet_v2 import MIRNetV2
 from mirnet.models.network import Network
 
@@ -89,7 +90,8 @@ class Runtimes:
 
     def may_lower(self, pixels: int, wanted: Wanted) -> bool:
         """Whether so many pixels may go in bfloat16 without being asked for it."""
-        return wanted.for_8_bits and not self._is_plain(pixels)
+        may = wanted.for_8_bits and self._device.type == "cpu" and not self._is_plain(pixels)
+        return may and not is_emulated(torch.bfloat16)
 
     def ranked(self, pixels: int, wanted: Wanted) -> list[Choice]:
         """What can compute so many pixels, of a whole batch; the best first."""
