@@ -15,6 +15,7 @@ from mirnet.atomic import signature
 from mirnet.checkpoints.store import save_model
 from mirnet.imaging.io import write_photo
 from mirnet.imaging.photo import Photo
+from mirnet.inference.backends.onnxruntime import silence
 from mirnet.models.config import MIRNetV2Config
 from mirnet.models.mirnet_v2 import MIRNetV2
 from tests.hub import TOKEN, Hub, running
@@ -28,6 +29,7 @@ os.environ |= {
     "HF_HOME": os.devnull, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_DISABLE_XET": "1"
 }  # fmt: skip
 os.environ.pop("HF_TOKEN", None)
+silence()  # before a test loads ONNX Runtime
 
 TINY = MIRNetV2Config(width=8, groups=(1,), blocks=1)
 
