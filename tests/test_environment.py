@@ -6,7 +6,10 @@ from mirnet import environment
 from mirnet.environment import cores
 
 
-def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_those_that_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(environment, "_MEMBERSHIP", tmp_path / "none")
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
     assert cores() == 3
 
@@ -20,6 +23,7 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPat
         ({"cpu/outer/cpu.cfs_quota_us": "300000", "cpu/outer/cpu.cfs_period_us": "100000"}, 3),
         ({"cpu/outer/cpu.cfs_quota_us": "-1", "cpu/outer/cpu.cfs_period_us": "100000"}, 8),
         ({"outer/inner/cpu.max": "nonsense"}, 8),
+        ({"outer/inner/cpu.max": "100000 0"}, 8),
     ],
 )
 def test_a_containers_share_of_the_processor_counts(

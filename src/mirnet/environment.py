@@ -38,7 +38,7 @@ def control_groups(controller: str) -> Iterator[tuple[Path, int]]:
     Each with the version of its files, 1 or 2; there may be no such folder. None but on Linux.
     """
     try:
-        lines = _MEMBERSHIP.read_text().splitlines()
+        lines = _MEMBERSHIP.read_text(errors="replace").splitlines()
     except OSError:  # no Linux
         return
     for line in lines:
@@ -55,7 +55,8 @@ def _shares() -> Iterator[float]:
     """How many cores' time each control group may take; below 0 is no limit."""
     for folder, edition in control_groups("cpu"):
         names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if edition == 1 else ("cpu.max",)
-        with suppress(OSError, ValueError):  # no such group here, or its limit is "max"
+        # No such group here, or its limit is "max".
+        with suppress(OSError, ValueError, ZeroDivisionError):
             quota, period = " ".join((folder / name).read_text() for name in names).split()
             yield int(quota) / int(period)
 

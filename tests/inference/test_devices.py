@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mirnet.errors import DeviceError
-from mirnet.inference.devices import choose_dtype, settle
+from mirnet.inference.devices import choose_dtype, is_emulated, settle
 
 
 @pytest.mark.parametrize(("device", "waits"), [("cuda:1", 1), ("mps", 1), ("cpu", 0)])
@@ -31,13 +31,21 @@ def test_a_processor_that_emulates_an_arithmetic_is_told(
 ) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     for able, told in ((False, 1), (True, 0)):
-        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda able=able: able)
+        monkeypatch.setattr(
+            torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda able=able: able, raising=False
+        )
         caplog.clear()
         assert choose_dtype("bfloat16", cpu) == torch.bfloat16
         assert choose_dtype("auto", cpu, for_8_bits=True) == torch.float32
         assert choose_dtype("float32", cpu) == torch.float32
         assert caplog.text.count("this processor only emulates bfloat16") == told
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    for able in (False, True):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert is_emulated(torch.bfloat16) is not able
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     caplog.clear()
     choose_dtype("float16", cpu)

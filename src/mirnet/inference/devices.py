@@ -69,6 +69,9 @@ def is_emulated(dtype: torch.dtype) -> bool:
         return False
     ops = torch.ops.mkldnn
     is_bfloat16 = dtype == torch.bfloat16
+    if is_bfloat16 and torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        # oneDNN has a path for all of these, which is slow on those without the instructions.
+        return not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     asked = ops._is_mkldnn_bf16_supported if is_bfloat16 else ops._is_mkldnn_fp16_supported
     return not asked()
 

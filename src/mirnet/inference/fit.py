@@ -15,6 +15,7 @@ from mirnet.inference.backends.backend import Choice
 from mirnet.inference.memory import (
     RUNTIME,
     LiveBytes,
+    address_space,
     available_memory,
     estimate_memory,
     lowered,
@@ -181,6 +182,7 @@ def choose_fit(
             are_here=are_here,
         )
     )
+    on_disk = min(on_disk, address_space())  # into which the file is mapped
     fitting = [
         way for way in ways if way.memory <= room and way.host <= on_host and way.scratch <= on_disk
     ]

@@ -80,7 +80,7 @@ def available_memory(device: torch.device) -> int:
         # PyTorch keeps what it has freed, and uses it before it asks for more.
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
-    return min(int(psutil.virtual_memory().available), _container_memory(), _address_space())
+    return min(_free_for_all(), address_space())
 
 
 def shares_memory(device: torch.device) -> bool:
@@ -91,7 +91,7 @@ def shares_memory(device: torch.device) -> bool:
 def share_of_memory(parts: int) -> int:
     """The most that this process should take if so many of its kind share what is free now."""
     host = torch.device("cpu")
-    return resident_memory(host) + available_memory(host) // parts
+    return resident_memory(host) + min(_free_for_all() // parts, address_space())
 
 
 def resident_memory(device: torch.device) -> int:
@@ -138,7 +138,12 @@ def _container_memory() -> int:
     return min(map(_left, _groups()), default=1 << 62)
 
 
-def _address_space() -> int:
+def _free_for_all() -> int:
+    """Bytes that the processes of this container have together."""
+    return min(int(psutil.virtual_memory().available), _container_memory())
+
+
+def address_space() -> int:
     """Bytes left under ``ulimit -v``; a very large number without one."""
     if resource is None:
         return 1 << 62

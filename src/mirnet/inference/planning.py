@@ -179,9 +179,11 @@ def _folded(place: Location) -> str:
 
 
 def _as_disk(place: Location) -> str:
-    """One for all that this system's disks take for one name."""
-    is_local = not isinstance(place, Address)
-    return _folded(place) if is_local and sys.platform in ("darwin", "win32") else str(place)
+    """One for all that this system's disks take for one name, as they come."""
+    if not isinstance(place, Address) and sys.platform == "darwin":
+        return _folded(place)
+    is_windows = not isinstance(place, Address) and sys.platform == "win32"
+    return str(place).upper() if is_windows else str(place)
 
 
 def _written_suffix(source: Location, depth: OutputDepth) -> str | None:

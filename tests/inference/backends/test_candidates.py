@@ -21,8 +21,10 @@ def network(**changes: Any) -> MIRNetV2:
 
 @pytest.fixture(params=list(CANDIDATES))
 def candidate(request: pytest.FixtureRequest) -> type[Candidate]:
-    pytest.importorskip(request.param)
-    return CANDIDATES[request.param]
+    candidate = CANDIDATES[request.param]
+    for package in candidate.PACKAGES:
+        pytest.importorskip(package)
+    return candidate
 
 
 @pytest.mark.parametrize("changes", ABLATIONS.values(), ids=ABLATIONS.keys())

@@ -84,7 +84,7 @@ def test_8_bits_go_in_bfloat16_where_that_is_faster(taken: Taken) -> None:
 def test_bfloat16_that_was_asked_for_is_judged_too(
     tiny_model: MIRNetV2, has_bfloat16: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong, slow = Trial(2.0, 1e-6, 3.0, 12.0), Trial(2.0, 1e-6, 1.9, 65.0)
+    wrong, slow = Trial(2.0, 1e-6, 3.0, 12.0), Trial(2.0, 1e-6, 0.5, 65.0)
     for trial, expected in ((LOW, OpenVINO), (wrong, PyTorch), (slow, PyTorch), (GOOD, PyTorch)):
         monkeypatch.setattr(choosing, "trial_of", lambda *_, trial=trial, **__: trial)
         runtimes = Runtimes(tiny_model.eval(), CPU, BFLOAT16, "auto")

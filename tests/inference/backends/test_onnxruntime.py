@@ -1,4 +1,5 @@
 import os
+import site
 import subprocess
 import sys
 import time
@@ -114,7 +115,8 @@ def test_nothing_is_kept_for_its_makers(tmp_path: Path) -> None:
     """From 1.29 on it keeps a number of the device, and what it was used for, and sends them."""
     script = "from mirnet.inference.backends.onnxruntime import ONNXRuntime; ONNXRuntime.load()"
     around = {name: value for name, value in os.environ.items() if name not in ("CI", TELEMETRY)}
-    around |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    around |= dict.fromkeys(("XDG_CACHE_HOME", "HOME", "TMPDIR"), str(tmp_path))
+    around["PYTHONUSERBASE"] = site.getuserbase()
     subprocess.run([sys.executable, "-c", script], check=True, env=around)
     assert not list(tmp_path.rglob("*onnxruntime*"))
 

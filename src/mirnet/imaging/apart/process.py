@@ -108,6 +108,9 @@ def ask(module: str, content: bytes, *, pixels: int | None) -> tuple[Picture, An
 def _started(module: str, request: Request) -> subprocess.Popen[bytes]:
     here = [place or os.curdir for place in sys.path]
     passed_on = {name: value for name, value in os.environ.items() if name.upper() in PASSED_ON}
+    threads = passed_on.get("OMP_NUM_THREADS", "")
+    if threads.isdecimal() and int(threads) > int(ENVIRONMENT["OMP_NUM_THREADS"]):
+        del passed_on["OMP_NUM_THREADS"]  # each takes memory of its own, under the child's limit
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", f"{__package__}.{module}", json.dumps(request._asdict())],

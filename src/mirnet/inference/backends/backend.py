@@ -59,9 +59,11 @@ class Candidate(ABC):
 
     Attributes:
         TITLE: what it is called, for people.
+        PACKAGES: what has to be installed for it.
     """
 
     TITLE: ClassVar[str]
+    PACKAGES: ClassVar[tuple[str, ...]]
 
     def __init__(self, network: MIRNetV2) -> None:
         """Take a network in evaluation mode.

@@ -140,8 +140,8 @@ class Runtimes:
         if self._runtime in CANDIDATES:
             return [CANDIDATES[self._runtime](network)]
         found = []
-        for package, candidate in CANDIDATES.items():
-            if not is_there(package):
+        for candidate in CANDIDATES.values():
+            if not all(map(is_there, candidate.PACKAGES)):
                 continue
             try:
                 if self._dtype in candidate.arithmetics():

@@ -28,6 +28,7 @@ class ONNXRuntime(Candidate):
     """Runs a network on the CPU."""
 
     TITLE = "ONNX Runtime"
+    PACKAGES = ("onnx", "onnxruntime")
 
     def __init__(self, network: MIRNetV2) -> None:
         """As ``Candidate`` says."""

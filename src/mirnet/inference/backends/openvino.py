@@ -26,6 +26,7 @@ class OpenVINO(Candidate):
     """Runs a network on the CPU."""
 
     TITLE = "OpenVINO"
+    PACKAGES = ("openvino",)
 
     def __init__(self, network: MIRNetV2) -> None:
         """As ``Candidate`` says."""

@@ -77,13 +77,14 @@ class Trial:
     @property
     def is_good_for_8_bits(self) -> bool:
         """Whether bfloat16 is faster still, and disappears in the rounding of 8 bits."""
-        return self.is_good_in_bfloat16 and self.low_psnr >= QUIET
+        is_faster = self.low_speed > max(self.speed, AS_FAST)
+        return self.is_good_in_bfloat16 and is_faster and self.low_psnr >= QUIET
 
     @property
     def is_good_in_bfloat16(self) -> bool:
         """Whether it will do where bfloat16 was asked for."""
         is_right = self.error <= PARITY and self.low_psnr >= LOWERED
-        return is_right and self.low_speed > max(self.speed, AS_FAST)
+        return is_right and self.low_speed >= AS_FAST
 
 
 FAILED = Trial(speed=0.0, error=1.0)
