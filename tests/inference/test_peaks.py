@@ -39,10 +39,11 @@ import torch
 from mirnet.inference.cost import memory
 from mirnet.inference.treatment import Treatment
 cpu, treatment = torch.device("cpu"), Treatment(detail=0.5)
-inputs, outputs = torch.rand(1, 3, 1500, 1500), torch.rand(1, 3, 1500, 1500)
+size = 2500  # beside which what the heap had left is little
+inputs, outputs = torch.rand(1, 3, size, size), torch.rand(1, 3, size, size)
 before = memory(cpu, reset=True)
 treatment.after(inputs, outputs)
-print(memory(cpu, reset=False) - before, 1500 * 1500 * treatment.bytes_per_pixel)
+print(memory(cpu, reset=False) - before, size * size * treatment.bytes_per_pixel)
 """
 
 WHOLE = """
@@ -99,4 +100,4 @@ def test_one_piece_takes_no_more_than_was_said(
 
 def test_detail_takes_what_was_said() -> None:
     peak, said = seen(DETAIL)
-    assert 0.5 * said <= peak <= said
+    assert 0.6 * said <= peak <= said

@@ -161,7 +161,7 @@ def test_a_sum_over_millions_of_numbers_keeps_its_digits() -> None:
     model = ov.Model([drawn], [parameter], "sum")
     kind = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     total = float(ov.Core().compile_model(model, "CPU", kind)(values)[0].item())
-    assert total == pytest.approx(values.sum(dtype=np.float64), rel=1e-5)  # AVX2: 5.5e-6
+    assert total == pytest.approx(values.sum(dtype=np.float64), rel=3e-6)
 
 
 def test_what_a_network_leaves_in_half_precision_is_given_as_float32() -> None:

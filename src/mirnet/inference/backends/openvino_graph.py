@@ -67,9 +67,15 @@ class OpenVINOOperations:
         return ops.reduce_max(features, _axes(*axes), keep_dims=True)
 
     def mean(self, features: Node, axis: int) -> Node:  # noqa: D102
-        return ops.reduce_mean(features, _axes(axis), keep_dims=True)
+        # Columns by a mean and rows by a sum: of two that are alike OpenVINO makes one, and loses
+        # the digits that two steps keep.
+        if axis == COLUMNS:
+            return ops.reduce_mean(features, _axes(axis), keep_dims=True)
+        return ops.multiply(self.sum(features, axis), self.number(1 / features.shape[axis]))
 
     def sum(self, features: Node, axis: int) -> Node:  # noqa: D102
+        if axis == COLUMNS:
+            return ops.multiply(self.mean(features, axis), self.number(features.shape[axis]))
         return ops.reduce_sum(features, _axes(axis), keep_dims=True)
 
 
