@@ -31,6 +31,7 @@ DECODERS = {
     "limits": "import resource as r\ndef say(*_): raise ValueError([r.getrlimit(each)"
     " for each in (r.RLIMIT_AS, r.RLIMIT_CPU, r.RLIMIT_CORE)])\nserve(say)",
     "sees": "import os\ndef say(*_): raise ValueError(sorted(os.environ))\nserve(say)",
+    "counts": "import os\ndef say(*_): raise ValueError(os.environ['OMP_NUM_THREADS'])\nserve(say)",
     "waits": "import os, time\ndef wait(content, _):\n    with open(content, 'w') as file:\n"
     "        file.write(str(os.getpid()))\n    time.sleep(60)\nserve(wait)",
     "clashes": "def clash(*_): raise ImportError('no room for lib')\nserve(clash)",
@@ -171,6 +172,20 @@ def test_secrets_of_the_environment_stay_here(monkeypatch: pytest.MonkeyPatch) -
     assert "TOKEN" not in str(told.value)
     assert "'OMP_NUM_THREADS'" in str(told.value)
     assert "'PATH'" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [(None, "4"), ("1", "1"), ("4", "4"), ("64", "4"), ("many", "many")]
+)
+def test_a_decoder_has_the_threads_it_is_given_but_four_at_most(
+    here: str | None, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if here is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", here)
+    with pytest.raises(DecoderError, match=f"^{there}$"):
+        ask("counts", b"", pixels=1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others can't")
