@@ -53,6 +53,27 @@ def test_what_is_odd_about_a_result_is_said() -> None:
     assert told.startswith("came out with 2% more white")
 
 
+def test_what_was_well_lit_and_became_white_is_said() -> None:
+    expected = Expected(burnt=0.35)
+    before = np.zeros((100, 100, 3), np.uint8)
+    before[:20, :50] = 128  # a tenth
+    after = before + 20
+    after[:20, :20] = 255  # two fifths of it
+    (burnt,) = doubts_after(before, after, expected)
+    assert burnt.startswith("came out white in 40% of what was well lit: a lower strength")
+    assert doubts_after(before, after, Expected(burnt=0.45)) == ()
+    assert doubts_after(after, after, expected) == ()  # it was white already
+    white_elsewhere = before.copy()
+    white_elsewhere[50:] = 255
+    assert doubts_after(before, white_elsewhere, expected) == ()
+    specks = np.zeros((100, 100, 3), np.uint8)
+    specks[0] = 128  # a hundredth
+    assert doubts_after(specks, np.full_like(specks, 255), expected) == ()
+    for grey in (before[..., :1], after[..., :1]), (before[..., :1], after):
+        assert doubts_after(*grey, expected) == (burnt,)
+    assert doubts_after(before, after.repeat(2, 0).repeat(2, 1), expected) == ()  # enlarged
+
+
 def test_without_bounds_only_a_blank_photo_is_told() -> None:
     assert doubts_before([scene(0.9, 0.0)], Expected()) == ()
     assert doubts_after(scene(0.1, 5), scene(0.9, 5), Expected()) == ()

@@ -20,7 +20,9 @@ LOOKED_AT = 1024
 """Rows and columns in the middle that the noise is measured on."""
 DARK, WHITE = 1 / 255, 254 / 255
 LIT = 0.3
-"""Luma that a twentieth of the pixels pass where something is well lit before a black ground."""
+"""Luma of what is well lit; before a black ground, a twentieth of the pixels are."""
+FEWEST_LIT = 0.02
+"""Share of a picture's pixels that must be well lit for a word on what became of them."""
 BLOCK, QUIETEST = 16, 0.1
 """Rows and columns of the blocks that the noise is measured in, and the share of them that tells:
 elsewhere, texture is taken for it."""
@@ -95,6 +97,14 @@ def doubts_after(before: Pixels, after: Pixels, expected: Expected) -> tuple[str
         share = _whites(new) - _whites(old)
         if share > expected.saturated:
             doubts.append(f"came out with {share:.0%} more white: look at it before you keep it")
+    if expected.burnt is not None and old.shape[:2] == new.shape[:2]:
+        lit = _luma(old) > LIT
+        share = _whites(new[lit]) - _whites(old[lit]) if lit.mean() >= FEWEST_LIT else 0.0
+        if share > expected.burnt:
+            doubts.append(
+                f"came out white in {share:.0%} of what was well lit: a lower strength keeps "
+                "more of it"
+            )
     return tuple(doubts)
 
 
@@ -113,7 +123,7 @@ def _luma(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _whites(pixels: NDArray[np.float32]) -> float:
     """The share of pixels of which a channel is white."""
-    return float((pixels >= WHITE).any(2).mean())
+    return float((pixels >= WHITE).any(-1).mean())
 
 
 def _noise(pixels: Pixels) -> float:
