@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mirnet.checkpoints.catalog import resolve
-from mirnet.checkpoints.hub import fetch, is_address, push, recorded
+from mirnet.checkpoints.hub import fetch, push, recorded
+from mirnet.checkpoints.hub_address import is_address
 from mirnet.checkpoints.load import load_model
 from mirnet.environment import file_sha256
 from mirnet.errors import CheckpointError, MissingDependencyError

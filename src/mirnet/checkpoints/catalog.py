@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirnet.checkpoints import hub
+from mirnet.checkpoints.hub_address import is_address
 from mirnet.environment import file_sha256
 from mirnet.errors import CheckpointError, UnknownWeightsError
 
@@ -89,7 +90,7 @@ def resolve(name_or_path: str | Path) -> Path:
         CheckpointError: the packaged file is missing or has been changed, or what `hub.fetch`
             raises.
     """
-    if hub.is_address(name_or_path):
+    if is_address(name_or_path):
         return hub.fetch(name_or_path).path
     name = DEFAULTS.get(str(name_or_path), str(name_or_path))
     if name in CATALOG:

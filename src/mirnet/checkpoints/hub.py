@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mirnet.checkpoints.hub_address import SUFFIX, HubAddress, endpoint, parse_address
 from mirnet.environment import file_sha256
-from mirnet.errors import CheckpointError, MissingDependencyError, one_line
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfUri
+from mirnet.errors import CheckpointError, one_line
 
 logger = logging.getLogger("mirnet")
 
-SCHEME = re.compile(r"hf:/{1,2}")
-"""How an address begins; a Path makes one slash of two."""
-SHAPES = "hf://owner/name, hf://owner/name@revision or hf://owner/name/file.safetensors"
-"""What addresses look like."""
-SUFFIX = ".safetensors"
-"""Of the only files that are taken: a pickle could run code."""
 TIMEOUT_S = 10.0
 """Until a hub that does not answer is taken for one that can't be reached."""
 
@@ -38,44 +29,6 @@ class HubFile:
 
     path: Path
     sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """An address as it was given, and what the client reads in it."""
-
-    text: str
-    uri: HfUri
-
-    def file(self, name: str) -> str:
-        """The address of a file of the same model."""
-        revision = f"@{self.uri.revision}" if self.uri.revision else ""
-        return f"hf://{self.uri.id}{revision}/{name}"
-
-    def choose(self, files: Iterable[str]) -> str:
-        """The weights file that is meant, among all files. CheckpointError if that is not one."""
-        weights = sorted(file for file in files if file.endswith(SUFFIX))
-        if named := self.uri.path_in_repo:
-            if named in weights:
-                return named
-            raise CheckpointError(f"{self.text}: there is no such file; {_listed(weights)}")
-        if len(weights) != 1:
-            instead = f"; name one, such as {self.file(weights[0])}" if weights else ""
-            raise CheckpointError(f"{self.text}: {_listed(weights)}{instead}")
-        return weights[0]
-
-
-def is_address(name: str | Path) -> bool:
-    """Whether it means weights on a hub."""
-    return SCHEME.match(_text(name)) is not None
-
-
-def require_address(address: str) -> None:
-    """Raise CheckpointError if it is not one of a model's weights on a hub.
-
-    Raises MissingDependencyError if huggingface_hub is not installed.
-    """
-    _parsed(address)
 
 
 def fetch(address: str | Path, *, mend: bool = False) -> HubFile:
@@ -94,7 +47,7 @@ def fetch(address: str | Path, *, mend: bool = False) -> HubFile:
         CheckpointError: there is no such file, it can't be had, or it is not what the hub records.
         MissingDependencyError: huggingface_hub is not installed.
     """
-    meant = _parsed(address)
+    meant = parse_address(address)
     with _in_one_line(meant):
         try:
             name, expected = _on_hub(meant)
@@ -131,7 +84,7 @@ def push(path: Path, address: str, card: str, *, private: bool = False) -> str:
         CheckpointError: the hub can't be reached, or refuses it.
         MissingDependencyError: huggingface_hub is not installed.
     """
-    meant = _parsed(address)
+    meant = parse_address(address)
     import huggingface_hub as client  # noqa: PLC0415
     from huggingface_hub.errors import RepositoryNotFoundError  # noqa: PLC0415
 
@@ -169,40 +122,7 @@ def recorded(path: Path) -> str | None:
     return None
 
 
-def _text(name: str | Path) -> str:
-    return name.as_posix() if isinstance(name, Path) else name
-
-
-def _parsed(address: str | Path) -> _Address:
-    try:
-        from huggingface_hub import parse_hf_uri  # noqa: PLC0415
-        from huggingface_hub.errors import HfUriError  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{address}: weights on a hub need huggingface_hub from 2.0 on; "
-            'pip install "mirnet[hub]"'
-        ) from error
-    if not _hub():
-        raise CheckpointError(f"{address}: HF_ENDPOINT is empty; unset it, or name a hub there")
-    text = SCHEME.sub("hf://", _text(address), count=1)
-    try:
-        uri = parse_hf_uri(text)
-    except HfUriError:
-        uri = None
-    if uri is None or uri.type != "model" or not is_address(text) or not text.isprintable():
-        # It may hold a password.
-        shown = "hf://…" if re.search(r"[:@]", text.removeprefix("hf://").split("/")[0]) else text
-        line = " ".join(shown.split())
-        raise CheckpointError(f"{line}: is no address of a model on a hub; one is {SHAPES}")
-    if uri.path_in_repo and not uri.path_in_repo.endswith(SUFFIX):
-        raise CheckpointError(
-            f"{text}: only {SUFFIX} files are taken from a hub or put there; convert others with "
-            "`mirnet convert`"
-        )
-    return _Address(text, uri)
-
-
-def _on_hub(meant: _Address) -> tuple[str, str]:
+def _on_hub(meant: HubAddress) -> tuple[str, str]:
     """The name of the file that is meant, and its SHA-256, as the hub says now."""
     import huggingface_hub as client  # noqa: PLC0415
 
@@ -220,7 +140,7 @@ def _on_hub(meant: _Address) -> tuple[str, str]:
     return name, kept.sha256
 
 
-def _downloaded(meant: _Address, name: str, *, anew: bool = False) -> Path:
+def _downloaded(meant: HubAddress, name: str, *, anew: bool = False) -> Path:
     """A file of the hub in the cache, which has it already unless it must be anew."""
     import huggingface_hub as client  # noqa: PLC0415
 
@@ -229,7 +149,7 @@ def _downloaded(meant: _Address, name: str, *, anew: bool = False) -> Path:
     )
 
 
-def _in_cache(meant: _Address, error: Exception) -> tuple[Path, str]:
+def _in_cache(meant: HubAddress, error: Exception) -> tuple[Path, str]:
     """The file that was fetched before, and the SHA-256 that it is filed under."""
     import huggingface_hub as client  # noqa: PLC0415
 
@@ -240,7 +160,7 @@ def _in_cache(meant: _Address, error: Exception) -> tuple[Path, str]:
         files = {each.relative_to(folder).as_posix(): each for each in folder.rglob(f"*{SUFFIX}")}
     if not files or (meant.uri.path_in_repo or next(iter(files))) not in files:
         raise CheckpointError(
-            f"{meant.text}: is not in the cache, and {_hub()} can't be reached "
+            f"{meant.text}: is not in the cache, and {endpoint()} can't be reached "
             f"({_reason(error)}); `mirnet weights pull` it where there is a network"
         ) from error
     name = meant.choose(files)
@@ -248,7 +168,7 @@ def _in_cache(meant: _Address, error: Exception) -> tuple[Path, str]:
     if (sha256 := recorded(path)) is None:
         raise CheckpointError(
             f"{meant.text}: {path} can't be checked, since no SHA-256 is recorded with it and "
-            f"{_hub()} can't be reached ({_reason(error)}); go online, or name a file"
+            f"{endpoint()} can't be reached ({_reason(error)}); go online, or name a file"
         ) from error
     if not meant.uri.path_in_repo:
         logger.warning(
@@ -262,7 +182,7 @@ def _in_cache(meant: _Address, error: Exception) -> tuple[Path, str]:
 
 
 @contextmanager
-def _in_one_line(meant: _Address) -> Iterator[None]:
+def _in_one_line(meant: HubAddress) -> Iterator[None]:
     """Raise CheckpointError for what the client raises."""
     from huggingface_hub import errors  # noqa: PLC0415
 
@@ -270,31 +190,31 @@ def _in_one_line(meant: _Address) -> Iterator[None]:
         yield
     except errors.GatedRepoError as error:
         raise CheckpointError(
-            f"{meant.text}: its owner gives it to who asks; ask on {_hub()}/{meant.uri.id}, then "
-            "log in with `hf auth login`"
+            f"{meant.text}: its owner gives it to who asks; ask on {endpoint()}/{meant.uri.id}, "
+            "then log in with `hf auth login`"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise CheckpointError(f"{meant.text}: there is no such revision") from error
     except errors.RepositoryNotFoundError as error:
         raise CheckpointError(
-            f"{meant.text}: {_hub()} has no such model, or not for you; check the name, or log in "
-            "with `hf auth login`"
+            f"{meant.text}: {endpoint()} has no such model, or not for you; check the name, or log "
+            "in with `hf auth login`"
         ) from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         remedy = "log in with `hf auth login`, as somebody who may" if status in (401, 403) else ""
         raise CheckpointError(
-            f"{meant.text}: {_hub()} answers {status}; {remedy or 'try again later'}"
+            f"{meant.text}: {endpoint()} answers {status}; {remedy or 'try again later'}"
         ) from error
     except Exception as error:
         if isinstance(error, CheckpointError) or (isinstance(error, OSError) and error.errno):
             raise  # a full disk, say, which names its file
         if isinstance(error, LookupError | ValueError | TypeError | AttributeError):
             raise CheckpointError(
-                f"{meant.text}: {_hub()} does not answer as a hub does; check HF_ENDPOINT"
+                f"{meant.text}: {endpoint()} does not answer as a hub does; check HF_ENDPOINT"
             ) from error
         raise CheckpointError(
-            f"{meant.text}: {_hub()} can't be used ({_reason(error)}); try again later"
+            f"{meant.text}: {endpoint()} can't be used ({_reason(error)}); try again later"
         ) from error
 
 
@@ -312,15 +232,3 @@ def _reason(error: Exception) -> str:
     from huggingface_hub.errors import OfflineModeIsEnabled  # noqa: PLC0415
 
     return "HF_HUB_OFFLINE is set" if isinstance(error, OfflineModeIsEnabled) else one_line(error)
-
-
-def _hub() -> str:
-    from huggingface_hub import constants  # noqa: PLC0415
-
-    return constants.ENDPOINT
-
-
-def _listed(weights: list[str]) -> str:
-    if not weights:
-        return f"it holds no {SUFFIX} file"
-    return f"it holds {', '.join(weights)}"

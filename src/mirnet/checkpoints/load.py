@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mirnet.checkpoints.catalog import resolve
 from mirnet.checkpoints.convert import read_released
-from mirnet.checkpoints.hub import is_address
+from mirnet.checkpoints.hub_address import is_address
 from mirnet.checkpoints.store import Checkpoint, read_checkpoint, require_readable
 from mirnet.errors import CheckpointError
 from mirnet.models.network import Network

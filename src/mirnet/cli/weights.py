@@ -82,17 +82,18 @@ def push(
     """
     from mirnet.checkpoints import hub
     from mirnet.checkpoints.catalog import CATALOG, PACKAGED, resolve
+    from mirnet.checkpoints.hub_address import SUFFIX, parse_address
     from mirnet.checkpoints.store import read_checkpoint
     from mirnet.environment import file_sha256
     from mirnet.errors import MirnetError
     from mirnet.evaluation.model_card import model_card
     from mirnet.evaluation.scores import read_scores
 
-    hub.require_address(address)
+    parse_address(address)  # before any work
     path = resolve(file)
     is_ours = path.parent == PACKAGED and path.stem in CATALOG
-    if path.suffix != hub.SUFFIX:
-        raise MirnetError(f"{path}: is no {hub.SUFFIX} file; `mirnet convert` makes one of it")
+    if path.suffix != SUFFIX:
+        raise MirnetError(f"{path}: is no {SUFFIX} file; `mirnet convert` makes one of it")
     if licence is None and not is_ours:
         raise MirnetError("--licence: say under which these weights may be used, as apache-2.0")
     beside = path.with_suffix(".md")
@@ -145,11 +146,12 @@ def _verified(name: str, sha256: str | None) -> str:
     """What a file is, by its hash. CheckpointError if it is not what was recorded."""
     from mirnet.checkpoints import hub
     from mirnet.checkpoints.catalog import CATALOG, resolve
+    from mirnet.checkpoints.hub_address import is_address
     from mirnet.checkpoints.store import require_readable
     from mirnet.environment import file_sha256
     from mirnet.errors import CheckpointError
 
-    is_on_hub = hub.is_address(name)
+    is_on_hub = is_address(name)
     path = resolve(name)
     require_readable(path)
     found = file_sha256(path)

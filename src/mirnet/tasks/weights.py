@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirnet.checkpoints.catalog import CATALOG, resolve
-from mirnet.checkpoints.hub import is_address
+from mirnet.checkpoints.hub_address import is_address
 from mirnet.checkpoints.load import load_checkpoint
 from mirnet.checkpoints.store import Checkpoint, require_readable
 from mirnet.choices import TaskName
