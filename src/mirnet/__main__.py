@@ -39,8 +39,9 @@ class _End:
             return
         try:
             for stream in (sys.stdout, sys.stderr):
-                stream.flush()
-        except (AttributeError, OSError, ValueError):
+                if stream is not None:  # it was closed by whoever called
+                    stream.flush()
+        except (OSError, ValueError):
             return  # Python tells of it as it ends
         os._exit(self.status)
 

@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -54,6 +55,39 @@ def test_python_m_mirnet_is_the_command() -> None:
     command = [sys.executable, "-m", "mirnet", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == mirnet.__version__
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_counts_where_a_library_raises_something_else(
+    number: signal.Signals, status: int, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def run(*_: object, **__: object) -> int:
+        try:
+            signal.raise_signal(number)
+        except BaseException as error:
+            raise ValueError("could not determine the shape of a storage") from error
+        return 0
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("mirnet.cli.app.app", run)
+    assert main([]) == status
+    assert capsys.readouterr().err.endswith("; run the same command again to go on\n")
+    assert signal.getsignal(number) is before
+
+
+def test_an_error_that_no_signal_made_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirnet.cli.app.app", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main([])
+
+
+def test_who_closes_the_output_gets_the_status_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mirnet.cli.app.app", lambda *_, **__: 0)
+    monkeypatch.setattr("sys.stdout", None)
+    assert main([]) == 0
 
 
 def test_every_public_name_can_be_imported() -> None:

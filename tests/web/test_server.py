@@ -302,16 +302,18 @@ def test_after_a_kill_nothing_is_left(start: Start, tmp_path: Path) -> None:
     assert not list(server.temporary.glob("mirnet-serve-*"))
 
 
-def test_a_signal_ends_it_with_its_files(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_with_its_files(name: str, start: Start, tmp_path: Path) -> None:
+    number = getattr(signal, name)
     server = start()
     http = ready(server)
     job = submit(http, slow_photo(tmp_path))
     with http.stream("GET", job["links"]["events"]) as response:
         lines = response.iter_lines()
         next(lines)
-        server.process.send_signal(signal.SIGINT)
+        server.process.send_signal(number)
         assert '"state": "cancelled"' in "".join(lines)  # who watches is told
-    assert server.process.wait(30) == 130
+    assert server.process.wait(30) == 128 + number
     assert not list(server.temporary.glob("mirnet-serve-*"))
 
 

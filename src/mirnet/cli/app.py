@@ -71,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _unwinding():
             status = app(tokens, exit_on_error=False, print_error=False)
-            sys.stdout.flush()  # a full disk is told here, and not when Python ends
+            if sys.stdout is not None:  # it was closed by whoever called
+                sys.stdout.flush()  # a full disk is told here, and not when Python ends
     except CycloptsError as error:
         return _fail(f"{one_line(error)} See `mirnet --help`.", 2)
     except BrokenPipeError:
@@ -91,24 +92,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _unwinding() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as an exception does, and not at once."""
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, by an exception, and not at once.
+
+    PyTorch may put an error of its own in the place of what a handler raised: it is taken back.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    raised: list[BaseException] = []
 
     def end(number: int, _: object) -> NoReturn:
-        raise _TerminatedError(number)
+        raised.append(_TerminatedError(number) if number in usual else KeyboardInterrupt())
+        raise raised[-1]
 
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    usual = {signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
     # Not over what somebody else has set: nohup wants SIGHUP to be ignored.
-    ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
-    for number in ours:
+    before = {
+        number: handler
+        for number in (*usual, signal.SIGINT)
+        if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler)
+    }
+    for number in before:
         signal.signal(number, end)
     try:
         yield
+    except Exception as error:
+        if raised:
+            raise raised[-1] from error
+        raise
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _one_line(error: MirnetError | OSError) -> str:

@@ -72,15 +72,17 @@ class ContextModule(nn.Module):
         """The softmax-weighted sum over the positions of these features.
 
         The softmax and the sum stay in float32: at 12 megapixels a weight is about 1e-7, which
-        half precision can't add up.
+        half precision can't add up. Each row has a sum of its own, and these are added then: one
+        sum over millions of numbers loses two digits.
         """
-        scores = self.mask(features).flatten(2)
+        scores = self.mask(features)
         with _full_precision(features.device):
             scores = scores.float()
-            peak = scores.detach().amax(2, keepdim=True)
+            peak = scores.detach().amax((2, 3), keepdim=True)
             weights = torch.exp(scores - peak)
-            total = torch.bmm(features.flatten(2).float(), weights.transpose(1, 2))
-            return Attention(peak, weights.sum(2, keepdim=True), total)
+            rows = torch.matmul(weights.transpose(1, 2), features.float().permute(0, 2, 3, 1))
+            total = rows.sum(1).transpose(1, 2)
+            return Attention(peak.flatten(2), weights.sum((2, 3)).unsqueeze(2), total)
 
     def shift(self, attention: Attention) -> Tensor:
         """What is added to every position, ``(N, C, 1, 1)``."""
