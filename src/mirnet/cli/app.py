@@ -99,17 +99,17 @@ def _unwinding() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ends = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
     raised: list[BaseException] = []
 
     def end(number: int, _: object) -> NoReturn:
-        raised.append(_TerminatedError(number) if number in usual else KeyboardInterrupt())
+        raised.append(_TerminatedError(number) if number in ends else KeyboardInterrupt())
         raise raised[-1]
 
-    usual = {signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
     # Not over what somebody else has set: nohup wants SIGHUP to be ignored.
     before = {
         number: handler
-        for number in (*usual, signal.SIGINT)
+        for number in (*ends, signal.SIGINT)
         if (handler := signal.getsignal(number)) in (signal.SIG_DFL, signal.default_int_handler)
     }
     for number in before:

@@ -77,9 +77,8 @@ class ContextModule(nn.Module):
         """
         scores = self.mask(features)
         with _full_precision(features.device):
-            scores = scores.float()
-            peak = scores.detach().amax((2, 3), keepdim=True)
-            weights = torch.exp(scores - peak)
+            peak = scores.detach().amax((2, 3), keepdim=True).float()
+            weights = torch.exp(scores.float() - peak)
             rows = torch.matmul(weights.transpose(1, 2), features.float().permute(0, 2, 3, 1))
             total = rows.sum(1).transpose(1, 2)
             return Attention(peak.flatten(2), weights.sum((2, 3)).unsqueeze(2), total)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -72,9 +73,10 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take SIGHUP too, which a terminal sends as it closes; not if nohup lets it be ignored."""
+        number = getattr(signal, "SIGHUP", None)
+        is_main = threading.current_thread() is threading.main_thread()
         with super().capture_signals():
-            number = getattr(signal, "SIGHUP", None)
-            if number is None or signal.getsignal(number) == signal.SIG_IGN:
+            if number is None or not is_main or signal.getsignal(number) == signal.SIG_IGN:
                 yield
                 return
             before = signal.signal(number, self.handle_exit)
