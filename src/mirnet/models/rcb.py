@@ -81,7 +81,7 @@ class ContextModule(nn.Module):
             weights = torch.exp(scores.float() - peak)
             rows = torch.matmul(weights.transpose(1, 2), features.float().permute(0, 2, 3, 1))
             total = rows.sum(1).transpose(1, 2)
-            return Attention(peak.flatten(2), weights.sum((2, 3)).unsqueeze(2), total)
+            return Attention(peak.flatten(2), weights.sum(3).sum(2, keepdim=True), total)
 
     def shift(self, attention: Attention) -> Tensor:
         """What is added to every position, ``(N, C, 1, 1)``."""

@@ -84,8 +84,13 @@ class ConcatFusion(nn.Module):
 
 
 def pool(features: Tensor) -> Tensor:
-    """The mean over all positions, ``(N, C, H, W)`` → ``(N, C, 1, 1)``, summed in float32."""
-    return features.mean(dim=(2, 3), keepdim=True, dtype=torch.float32).to(features.dtype)
+    """The mean over all positions, ``(N, C, H, W)`` → ``(N, C, 1, 1)``, summed in float32.
+
+    Row by row, as in ``ContextModule.attend``: other runtimes, which networks are exported to, lose
+    digits in one long sum.
+    """
+    rows = features.mean(dim=3, keepdim=True, dtype=torch.float32)
+    return rows.mean(dim=2, keepdim=True).to(features.dtype)
 
 
 def make_fusion(kind: Fusion, channels: int) -> nn.Module:
